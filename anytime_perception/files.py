@@ -1,0 +1,24 @@
+"""Writing files so that a kill or a full disk never leaves half of one."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+    """
+    Call `write` with a temporary path beside `path`, then put the result in place in one step.
+
+    Until that step `path` keeps what it held; if `write` raises, the temporary file is removed. Folders
+    that are missing are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        write(temporary)
+        with open(temporary, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

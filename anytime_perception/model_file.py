@@ -1,0 +1,177 @@
+"""
+The model file: weights, architecture, labels, preprocessing and what was measured, in one file.
+
+The container is safetensors: tensors and a JSON header, so loading never runs code from the file. The
+header's metadata hold a JSON text under `anytime_perception`; `mean` is the preprocessing's mean and
+`network.*` are the weights.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+
+from anytime_perception.files import write_atomically
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.preprocessing import Preprocessing
+
+VERSION = 1
+_MAX_UNITS_PER_BLOCK = 1000  # far above any real network; bounds what a damaged file can make us build
+
+
+class ModelFileError(ValueError):
+    """A model file that is missing, damaged, foreign or from a newer version; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an evaluation found, on images that were not trained on; one number per exit."""
+
+    dataset: str
+    images: int
+    error: tuple[float, ...]              # top-1, in 0..1
+    calibration_error: tuple[float, ...]  # expected calibration error, in 0..1
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    A network with all that is needed to use it.
+
+    Attributes
+    ----------
+    network: in evaluation mode, on the CPU.
+    class_ids: label of each output.
+    preprocessing: from camera image to network input.
+    measured: per-exit quality, or None if it was never evaluated.
+    recipe: how it was trained, for people: any JSON object.
+    name, sha256: of the file it was loaded from; empty for a model that was not.
+
+    """
+
+    network: AnytimeNetwork | AnytimeSequence
+    class_ids: tuple[str, ...]
+    preprocessing: Preprocessing
+    measured: Measured | None = None
+    recipe: dict = field(default_factory=dict)
+    name: str = ''
+    sha256: str = ''
+
+    def __post_init__(self):
+        if len(self.class_ids) != self.network.num_classes:
+            raise ValueError(f'there are {len(self.class_ids)} labels, but the network has '
+                             f'{self.network.num_classes} outputs')
+        if self.preprocessing.size != self.network.input_size:
+            raise ValueError(f'preprocessing makes images of {self.preprocessing.size} pixels a side, but the '
+                             f'network takes {self.network.input_size}')
+        if self.measured is not None:
+            for values in (self.measured.error, self.measured.calibration_error):
+                if len(values) != len(self.network.exits):
+                    raise ValueError(f'there are measurements of {len(values)} exits, but the network has '
+                                     f'{len(self.network.exits)}')
+
+    @classmethod
+    def bare(cls, network: AnytimeNetwork | AnytimeSequence) -> 'Model':
+        """Wrap a network without labels or preprocessing of its own: classes are numbered, pixels map to -1..1."""
+        class_ids = tuple(str(index) for index in range(network.num_classes))
+        return cls(network, class_ids, Preprocessing.default(network.input_size))
+
+
+def save(path: str | Path, model: Model) -> None:
+    """Write `model` to `path` in one step: whatever happens, the file is the old one or the whole new one."""
+    header = {
+        'version': VERSION,
+        'networks': [network.config for network in _members(model.network)],
+        'sequence': isinstance(model.network, AnytimeSequence),
+        'class_ids': list(model.class_ids),
+        'preprocessing': {'size': model.preprocessing.size, 'scale': model.preprocessing.scale},
+        'measured': model.measured and asdict(model.measured),
+        'recipe': model.recipe,
+    }
+    tensors = {f'network.{name}': tensor.detach().cpu().contiguous()
+               for name, tensor in model.network.state_dict().items()}
+    tensors['mean'] = model.preprocessing.mean.cpu().contiguous()
+    metadata = {'anytime_perception': json.dumps(header)}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def load(path: str | Path) -> Model:
+    """
+    Read a model file; the network comes in evaluation mode on the CPU.
+
+    Raises
+    ------
+    ModelFileError: if there is no such file, or it is not a whole model file of a version we know.
+
+    """
+    path = Path(path)
+    try:
+        with open(path, 'rb') as file:
+            sha256 = hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise ModelFileError(f'cannot read the model file {path}: {error.strerror}') from error
+    try:
+        with safe_open(path, framework='pt') as file:
+            header = _parse_header(file.metadata())
+            network = _build(header)
+            _load_weights(network, file)
+            preprocessing = Preprocessing(mean=file.get_tensor('mean'), **header['preprocessing'])
+        network.eval().requires_grad_(False)
+        measured = header['measured'] and Measured(**{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in header['measured'].items()})
+        class_ids = tuple(str(class_id) for class_id in header['class_ids'])
+        return Model(network, class_ids, preprocessing, measured, header['recipe'], path.name, sha256)
+    except ModelFileError as error:
+        raise ModelFileError(f'{path}: {error}') from error
+    except SafetensorError as error:
+        raise ModelFileError(f'{path} is not a model file, or is truncated or damaged: {error}') from error
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelFileError(f'{path} is damaged: {error!r}') from error
+
+
+def _members(network: AnytimeNetwork | AnytimeSequence) -> list[AnytimeNetwork]:
+    return list(network.networks) if isinstance(network, AnytimeSequence) else [network]
+
+
+def _parse_header(metadata: dict[str, str] | None) -> dict:
+    """Return the JSON header of a model file, its version checked."""
+    if not metadata or 'anytime_perception' not in metadata:
+        raise ModelFileError('a safetensors file, but not one of anytime_perception; '
+                             'make one with `anytime train` or model_file.save')
+    header = json.loads(metadata['anytime_perception'])
+    if header['version'] != VERSION:
+        raise ModelFileError(f'written in version {header["version"]} of the format, and this software reads '
+                             f'version {VERSION}; update one of the two')
+    return header
+
+
+def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
+    """Return the network of a header, without memory for its weights yet."""
+    for config in header['networks']:
+        if config['units_per_block'] > _MAX_UNITS_PER_BLOCK:
+            raise ModelFileError(f'units_per_block is {config["units_per_block"]}; at most '
+                                 f'{_MAX_UNITS_PER_BLOCK} is believed')
+    with torch.device('meta'):
+        networks = [AnytimeNetwork(**config) for config in header['networks']]
+        return AnytimeSequence(networks) if header['sequence'] else networks[0]
+
+
+def _load_weights(network: torch.nn.Module, file: safe_open) -> None:
+    """Give the network its weights from the file, every name and shape checked before any memory is taken."""
+    expected = network.state_dict()
+    names = {name.removeprefix('network.') for name in file.keys() if name.startswith('network.')}
+    if names != set(expected):
+        odd = sorted(names ^ set(expected))
+        raise ModelFileError(f'its weights are not those of its network: {len(odd)} names differ, e.g. {odd[0]!r}')
+    for name, parameter in expected.items():
+        shape = tuple(file.get_slice(f'network.{name}').get_shape())
+        if shape != tuple(parameter.shape):
+            raise ModelFileError(f'weight {name!r} has shape {shape}; its network needs {tuple(parameter.shape)}')
+    weights = {name: file.get_tensor(f'network.{name}') for name in names}
+    weights = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    network.load_state_dict(weights, assign=True)

@@ -1,0 +1,71 @@
+"""The building blocks of an anytime residual network (paper, sections 3.1 and 4.1)."""
+
+import math
+
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+
+class Unit(nn.Module):
+    """
+    One residual bottleneck unit `f_i`: BN, conv3x3, BN, ReLU, conv3x3, BN, added to its input.
+
+    The pyramidal unit of Han et al. (2017) that the paper uses: two convolutions, no ReLU after the
+    first BN nor after the addition. Maps (N, channels, H, W) to the same shape.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv1 = conv3x3(channels, channels)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.norm3 = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        hidden = self.conv1(self.norm1(features))
+        hidden = functional.relu(self.norm2(hidden), inplace=True)
+        return features + self.norm3(self.conv2(hidden))
+
+
+class Exit(nn.Module):
+    """A prediction head: ReLU, global average pool, fully connected; (N, C, H, W) to logits (N, classes)."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.fc(functional.relu(features).mean(dim=(2, 3)))
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """Return a padded 3x3 convolution without bias, He-initialised by its fan-out."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
+    return conv
+
+
+def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
+    """
+    Return the layers before the first unit.
+
+    Up to 64x64 pixels this is the paper's bare 3x3 convolution. Larger inputs are first halved by strided
+    convolutions (conv3x3, BN, ReLU) until they are at most 64 pixels a side, as ResNets do for 224x224.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):
+        layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        in_channels = channels
+    return nn.Sequential(*layers, conv3x3(in_channels, channels))
+
+
+def transition(channels: int) -> nn.Conv2d:
+    """Return the strided 3x3 convolution between two blocks: half the resolution, twice the channels."""
+    return conv3x3(channels, 2 * channels, stride=2)
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Return class probabilities (N, classes) of logits (N, classes), in float32."""
+    return torch.softmax(logits.float(), dim=-1)

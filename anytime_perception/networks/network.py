@@ -1,0 +1,81 @@
+"""The anytime network (ANN): a residual network that answers at many depths (paper, sections 3.1, 4.1)."""
+
+from torch import nn, Tensor
+
+from anytime_perception.networks import layers
+from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
+
+BLOCKS = 3
+
+
+class AnytimeNetwork(nn.Module):
+    """
+    Three blocks of `units_per_block` residual units with exits every `period` units, the last unit always.
+
+    Channels double and resolution halves between blocks, so every unit costs the same. Exits sit at
+    depths L, L - s, L - 2s, … (paper, appendix B) and are left out above `first_exit`.
+
+    Parameters
+    ----------
+    units_per_block: the paper's n; the network is 3n units deep.
+    channels: the paper's c, channels of the first block.
+    num_classes: size of each answer.
+    period: the paper's s, units from one exit to the next.
+    first_exit: no exit before this depth; 1 keeps all. Members of an EANN need none at or before the depth
+        of their predecessor.
+    input_size: pixels a side of the (square) input.
+    in_channels: of the input, 3 for RGB.
+
+    Raises
+    ------
+    ValueError: for a size that is not a positive integer, or a `first_exit` deeper than the network.
+
+    """
+
+    def __init__(self, units_per_block: int, channels: int, num_classes: int, period: int = 1,
+                 first_exit: int = 1, input_size: int = 32, in_channels: int = 3):
+        super().__init__()
+        self.config = {
+            'units_per_block': units_per_block, 'channels': channels, 'num_classes': num_classes,
+            'period': period, 'first_exit': first_exit, 'input_size': input_size,
+            'in_channels': in_channels}
+        for name, value in self.config.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f'{name} is {value!r}; it must be a positive integer')
+        self.depth = BLOCKS * units_per_block
+        if first_exit > self.depth:
+            raise ValueError(f'first_exit is {first_exit}, but the network is only {self.depth} units deep')
+        if period > self.depth:
+            raise ValueError(f'period is {period}, but the network is only {self.depth} units deep')
+        self.num_classes = num_classes
+        self.input_size = input_size
+        self.image_shape = (1, in_channels, input_size, input_size)
+        self.stages = nn.ModuleList(self._build_stages())
+        count_stage_costs(self.stages, self.image_shape)
+
+    def _build_stages(self) -> list[Stage]:
+        """Return the network as stages, cut after every depth L, L - s, L - 2s, …"""
+        config = self.config
+        channels = config['channels']
+        stages = []
+        trunk = [layers.stem(config['in_channels'], channels, config['input_size'])]
+        for depth in range(1, self.depth + 1):
+            starts_block = depth > 1 and (depth - 1) % config['units_per_block'] == 0
+            if starts_block:
+                trunk.append(layers.transition(channels))
+                channels *= 2
+            trunk.append(layers.Unit(channels))
+            if (self.depth - depth) % config['period'] == 0:
+                head = layers.Exit(channels, config['num_classes']) if depth >= config['first_exit'] else None
+                stages.append(Stage(nn.Sequential(*trunk), head, depth, takes_image=not stages))
+                trunk = []
+        return stages
+
+    @property
+    def exits(self) -> list[Stage]:
+        """The stages that answer, in order."""
+        return [stage for stage in self.stages if stage.head is not None]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images (N, in_channels, H, W) to the logits (N, num_classes) of every exit, in order."""
+        return list(run_stages(self.stages, images))
