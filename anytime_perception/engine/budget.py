@@ -1,0 +1,41 @@
+"""The budget: how long a refinement may take."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """
+    A duration counted from the image's arrival, an absolute deadline, or both (the earlier counts).
+
+    Attributes
+    ----------
+    seconds: from the image's arrival; inf means until complete.
+    deadline: on the clock of `time.monotonic`; inf means none.
+
+    Raises
+    ------
+    ValueError: for a duration that is negative, zero or NaN, or a deadline that is NaN.
+
+    """
+
+    seconds: float = math.inf
+    deadline: float = math.inf
+
+    def __post_init__(self):
+        if not self.seconds > 0:
+            raise ValueError(f'the budget is {self.seconds} s; it must be positive (inf: until complete)')
+        if math.isnan(self.deadline):
+            raise ValueError('the deadline is NaN; it must be a time on the clock of time.monotonic, or inf')
+
+    @classmethod
+    def of(cls, value: 'float | Budget | None') -> 'Budget':
+        """Return `value` as a Budget: seconds, None for until complete, or a Budget as it is."""
+        if isinstance(value, cls):
+            return value
+        return cls() if value is None else cls(float(value))
+
+    def deadline_for(self, arrival: float) -> float:
+        """Return the absolute deadline of an image that arrived at `arrival` (`time.monotonic`)."""
+        return min(arrival + self.seconds, self.deadline)

@@ -1,0 +1,30 @@
+"""Choosing the device, with an error instead of a silent fallback."""
+
+import torch
+
+
+class DeviceError(ValueError):
+    """A device was asked for that this machine, or this build of torch, does not have."""
+
+
+def choose_device(name: str) -> torch.device:
+    """
+    Return the device called `name`: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
+
+    Raises
+    ------
+    DeviceError: if the name is unknown or the device is missing; never falls back to another.
+
+    """
+    if name == 'auto':
+        return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
+    kind, _, index = name.partition(':')
+    if kind not in {'cpu', 'cuda'} or (index and not index.isdecimal()):
+        raise DeviceError(f'device {name!r} is unknown; allowed: auto, cpu, cuda, cuda:N')
+    if kind == 'cpu':
+        return torch.device('cpu')
+    count = torch.cuda.device_count()
+    if int(index or 0) >= count:
+        why = 'this build of torch has no CUDA' if torch.version.cuda is None else f'torch sees {count} GPUs'
+        raise DeviceError(f'device {name!r} is missing: {why}; use device auto or cpu to run without it')
+    return torch.device(f'cuda:{index or 0}')

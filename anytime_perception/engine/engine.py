@@ -1,0 +1,272 @@
+"""The engine: one worker thread, a place for the newest image, and an answer at any moment."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from anytime_perception.engine.budget import Budget
+from anytime_perception.engine.device import choose_device
+from anytime_perception.engine.image_pass import ImagePass
+from anytime_perception.engine.profile import LatencyProfile
+from anytime_perception.engine.refinement import Refinement, Status
+from anytime_perception.engine.runner import TorchRunner
+from anytime_perception.model_file import Model
+
+_PROFILE_PASSES = 100
+_PROFILE_SECONDS = 3.0
+_PROFILE_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in the profile
+
+
+@dataclass
+class Counts:
+    """What became of the images since the engine was made."""
+
+    submitted: int = 0
+    replaced: int = 0  # by a newer one, before being started
+    started: int = 0
+    failed: int = 0
+
+
+class AnytimeEngine:
+    """
+    Refines images stage by stage on one worker thread, which makes every torch call.
+
+    A submitted image waits in a place for one: a newer image replaces it there, and stops the image in
+    flight as soon as that has an answer. Use it as a context manager.
+
+    Parameters
+    ----------
+    model: a Model from `model_file.load`, or a bare network.
+    device: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
+    budget: for images that come without one: seconds from arrival, a Budget, or None for until complete.
+    confidence: stop refining once the most likely class has this probability; None for never.
+    threads: CPU threads of torch; None leaves torch's choice.
+
+    Attributes
+    ----------
+    profile: latency of each exit, measured on this device before the constructor returns.
+    counts: what became of the images.
+
+    Raises
+    ------
+    DeviceError: if the device is missing.
+
+    """
+
+    def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
+                 budget: float | Budget | None = None, confidence: float | None = None,
+                 threads: int | None = None):
+        self.model = model if isinstance(model, Model) else Model.bare(model)
+        self.device = choose_device(device)
+        self.budget = Budget.of(budget)
+        self.confidence = confidence
+        self.counts = Counts()
+        self._exits = self.model.network.exits
+        self._stages = self.model.network.stages
+        self._threads = threads
+        self._current: ImagePass | None = None  # in flight, or the last that was
+        self._waiting: ImagePass | None = None  # the place for the newest image
+        self._last: Refinement | None = None    # newest refinement of passes before the current one
+        self._closing = False
+        self._wake = threading.Condition(threading.Lock())
+        ready: Future[LatencyProfile] = Future()
+        self._worker = threading.Thread(target=self._work, args=(ready,), name='anytime_engine', daemon=True)
+        self._worker.start()
+        self.profile = ready.result()
+
+    def __enter__(self) -> 'AnytimeEngine':
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()
+
+    @property
+    def newest(self) -> Refinement | None:
+        """The newest refinement of the newest image that has one; None before the first. Never waits."""
+        current = self._current
+        return (current.newest if current is not None else None) or self._last
+
+    def refine(self, image: np.ndarray, budget: float | Budget | None = None) -> Iterator[Refinement]:
+        """
+        Submit `image` (H, W, 3) uint8 RGB and yield its refinements, each better than the one before.
+
+        The last has a final status and comes within `budget` (seconds from now, a Budget, or None for the
+        standing budget), except that the first exit is always waited for. Leaving the loop early preempts.
+        If a newer image takes its place before it was started, nothing is yielded.
+
+        Raises
+        ------
+        ValueError: for an impossible budget, or an image of another shape or type.
+        RuntimeError: if the engine is closed.
+
+        """
+        return self.submit(image, budget=budget).refinements()
+
+    def submit(self, image: np.ndarray | Callable[[], np.ndarray], *,
+               budget: float | Budget | None = None, arrival: float | None = None, tag: Any = None,
+               on_refinement: Callable[[Refinement], None] | None = None,
+               on_failure: Callable[[Exception], None] | None = None) -> ImagePass:
+        """
+        Hand in the newest image and return its pass at once.
+
+        Parameters
+        ----------
+        image: (H, W, 3) uint8 RGB, or a function that returns it, called on the worker thread.
+        budget: as in `refine`; counted from `arrival`.
+        arrival: on `time.monotonic`; None means now.
+        tag: anything; comes back in each refinement.
+        on_refinement: called with each refinement, in order, from the worker or from whoever stopped the
+            pass; must be quick.
+        on_failure: called with the exception if the image could not be prepared or run.
+
+        """
+        arrival = time.monotonic() if arrival is None else arrival
+        budget = self.budget if budget is None else Budget.of(budget)
+        image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure)
+        with self._wake:
+            if self._closing:
+                raise RuntimeError('the engine is closed')
+            replaced, self._waiting = self._waiting, image_pass
+            self.counts.submitted += 1
+            self.counts.replaced += replaced is not None
+            self._wake.notify()
+        if replaced is not None:
+            replaced.drop()
+        return image_pass
+
+    def preempt(self) -> Refinement | None:
+        """
+        Return the newest refinement at once and stop the image in flight. Any thread may call it.
+
+        While the image in flight has no answer yet, that is the previous image's newest refinement, and
+        the image in flight stops at its first exit. None if nothing was ever answered.
+        """
+        current = self._current
+        if current is not None:
+            current.stop(Status.PREEMPTED)
+        return self.newest
+
+    def set_budget(self, budget: float | Budget | None, current_only: bool = False) -> None:
+        """
+        Set the budget of every image from now on, the one in flight included, or only of the one in flight.
+
+        Raises
+        ------
+        ValueError: for an impossible budget; nothing changes.
+
+        """
+        budget = Budget.of(budget)
+        if not current_only:
+            self.budget = budget
+        for image_pass in (self._current, self._waiting):
+            if image_pass is not None and not (current_only and image_pass is not self._current):
+                image_pass.set_budget(budget)
+
+    def close(self) -> None:
+        """Stop after the stage in flight and end the worker thread; safe to call twice."""
+        with self._wake:
+            self._closing = True
+            waiting, self._waiting = self._waiting, None
+            self._wake.notify()
+        if waiting is not None:
+            waiting.drop()
+        self._worker.join()
+
+    def _work(self, ready: Future) -> None:
+        """Run on the worker thread: prepare and measure, then refine whatever image is the newest."""
+        try:
+            if self._threads is not None:
+                torch.set_num_threads(self._threads)
+            with torch.inference_mode():
+                self._runner = TorchRunner(self.model.network, self.device)
+                ready.set_result(self._measure())
+        except Exception as error:
+            ready.set_exception(error)
+            return
+        with torch.inference_mode():
+            while (image_pass := self._take()) is not None:
+                self._refine(image_pass)
+
+    def _take(self) -> ImagePass | None:
+        """Wait for an image and make it the one in flight; None when the engine closes."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting is not None or self._closing)
+            if self._closing:
+                return None
+            self._last = self.newest
+            self._current, self._waiting = self._waiting, None
+            self.counts.started += 1
+            return self._current
+
+    def _refine(self, image_pass: ImagePass) -> None:
+        """Compute stage after stage until the pass has ended."""
+        try:
+            image = image_pass.image
+            self._runner.begin(self.model.preprocessing(image() if callable(image) else image))
+            exit_index = 0
+            for index, stage in enumerate(self._stages):
+                probabilities = self._runner.run(index)
+                if probabilities is not None:
+                    status = self._status_after(image_pass, exit_index, probabilities)
+                    if status is not None:
+                        image_pass.add(self._refinement(image_pass, exit_index, probabilities, status))
+                    exit_index += 1
+                elif self._waiting is not None:
+                    image_pass.stop(Status.SUPERSEDED)
+                if self._closing:
+                    image_pass.stop(Status.PREEMPTED)
+                    image_pass.drop()
+                if image_pass.ended:
+                    return
+        except Exception as error:
+            self.counts.failed += 1
+            image_pass.drop(error)
+
+    def _status_after(self, image_pass: ImagePass, exit_index: int,
+                      probabilities: np.ndarray) -> Status | None:
+        """Return the status of the answer just computed; None (and the pass is stopped) if it came too late."""
+        now = time.monotonic()
+        if now > image_pass.deadline and exit_index > 0:
+            image_pass.stop(Status.BUDGET_SPENT)  # the answer before this one was there in time
+            return None
+        if exit_index + 1 == len(self._exits):
+            return Status.COMPLETE
+        if self.confidence is not None and probabilities.max() >= self.confidence:
+            return Status.CONFIDENT
+        if now + self.profile.step[exit_index + 1] > image_pass.deadline:
+            return Status.BUDGET_SPENT
+        if self._waiting is not None:
+            return Status.SUPERSEDED
+        return Status.REFINING
+
+    def _refinement(self, image_pass: ImagePass, exit_index: int, probabilities: np.ndarray,
+                    status: Status) -> Refinement:
+        stage = self._exits[exit_index]
+        return Refinement(
+            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
+            stage.cost / self._exits[-1].cost, probabilities, time.monotonic() - image_pass.arrival,
+            image_pass.arrival, image_pass.deadline - image_pass.arrival, status, image_pass.tag)
+
+    def _measure(self) -> LatencyProfile:
+        """Warm up, then measure the latency of each exit."""
+        image = np.random.default_rng(0).integers(0, 256, _PROFILE_IMAGE, dtype=np.uint8)
+        passes: list[list[float]] = []
+        started = time.monotonic()
+        warm_up = 3
+        while len(passes) < _PROFILE_PASSES + warm_up and (
+                len(passes) <= warm_up or time.monotonic() < started + _PROFILE_SECONDS):
+            arrival = time.monotonic()
+            self._runner.begin(self.model.preprocessing(image))
+            elapsed = []
+            for index in range(len(self._stages)):
+                if self._runner.run(index) is not None:
+                    elapsed.append(time.monotonic() - arrival)
+            passes.append(elapsed)
+        return LatencyProfile.of(np.array(passes[warm_up:]))

@@ -1,0 +1,164 @@
+"""The pass over one image: its refinements so far, and how it ends."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from anytime_perception.engine.budget import Budget
+from anytime_perception.engine.refinement import Refinement, Status
+
+_logger = logging.getLogger(__name__)
+
+
+class ImagePass:
+    """
+    What happens to one image, from its arrival to its one final status.
+
+    The worker adds refinements; any thread may stop it or change its budget. The first exit is always
+    waited for: a stop before it takes effect there, so that every image that is started gets an answer.
+
+    Attributes
+    ----------
+    newest: the newest refinement, None before the first exit; reading it never waits.
+    status: REFINING until the pass has ended.
+    error: what went wrong, if the pass ended because something did.
+
+    """
+
+    def __init__(self, image: Any, arrival: float, budget: Budget, tag: Any = None,
+                 on_refinement: Callable[[Refinement], None] | None = None,
+                 on_failure: Callable[[Exception], None] | None = None):
+        self.image = image
+        self.arrival = arrival
+        self.tag = tag
+        self.deadline = budget.deadline_for(arrival)
+        self.newest: Refinement | None = None
+        self.status = Status.REFINING
+        self.error: Exception | None = None
+        self._ended = False
+        self._stop_at_first: Status | None = None
+        self._history: list[Refinement] = []
+        self._delivered = 0
+        self._delivering = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
+        self._on_refinement = on_refinement
+        self._on_failure = on_failure
+
+    @property
+    def ended(self) -> bool:
+        """Whether the pass has its final status; nothing is added to it any more."""
+        return self._ended
+
+    def add(self, refinement: Refinement) -> None:
+        """Take the worker's next refinement; ignored once the pass has ended."""
+        with self._changed:
+            if self._ended:
+                return
+            if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
+                refinement = replace(refinement, status=self._stop_at_first)
+            self._append(refinement)
+        self._deliver()
+
+    def stop(self, status: Status) -> None:
+        """End the pass with its newest refinement as the answer; before its first exit, end it there."""
+        with self._changed:
+            if self._ended:
+                return
+            if self.newest is None:
+                self._stop_at_first = self._stop_at_first or status
+                return
+            self._append(replace(self.newest, status=status))
+        self._deliver()
+
+    def drop(self, error: Exception | None = None) -> None:
+        """End the pass without a further refinement: never started (superseded), or failed with `error`."""
+        with self._changed:
+            if self._ended:
+                return
+            self.error = error
+            self._end(Status.SUPERSEDED)
+        if error is not None and self._on_failure is not None:
+            self._on_failure(error)
+
+    def set_budget(self, budget: Budget) -> None:
+        """Change the budget of this image; it still counts from the image's arrival."""
+        with self._changed:
+            self.deadline = budget.deadline_for(self.arrival)
+            self._changed.notify_all()
+
+    def refinements(self) -> Iterator[Refinement]:
+        """
+        Yield the refinements as they come, the last of them at the deadline at the latest.
+
+        Leaving the loop early preempts the pass.
+
+        Raises
+        ------
+        Exception: what the worker met, if the pass failed.
+
+        """
+        seen = 0
+        try:
+            while True:
+                with self._changed:
+                    self._wait_for_more(seen)
+                    if seen == len(self._history):
+                        break
+                    refinement = self._history[seen]
+                seen += 1
+                yield refinement
+        finally:
+            self.stop(Status.PREEMPTED)
+        if self.error is not None:
+            raise self.error
+
+    def _wait_for_more(self, seen: int) -> None:
+        """Wait, holding the lock, until there are more than `seen` refinements or the pass has ended."""
+        while seen == len(self._history) and not self._ended:
+            remaining = self.deadline - time.monotonic()
+            if remaining > 0:
+                self._changed.wait(None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
+            elif self.newest is not None:
+                self._append(replace(self.newest, status=Status.BUDGET_SPENT))
+            else:
+                self._changed.wait()  # the first exit is always waited for
+
+    def _append(self, refinement: Refinement) -> None:
+        """Record a refinement, holding the lock."""
+        self.newest = refinement
+        self._history.append(refinement)
+        if refinement.status.final:
+            self._end(refinement.status)
+        else:
+            self._changed.notify_all()
+
+    def _end(self, status: Status) -> None:
+        self.status = status
+        self._ended = True
+        self.image = None  # may be large, and somebody may keep the pass
+        self._changed.notify_all()
+
+    def _deliver(self) -> None:
+        """
+        Hand refinements to the listener, in order, each once, without waiting for another thread that does so.
+
+        Whoever holds the lock delivers what others have added meanwhile.
+        """
+        if self._on_refinement is None:
+            return
+        while self._delivered < len(self._history):
+            if not self._delivering.acquire(blocking=False):
+                return
+            try:
+                while self._delivered < len(self._history):
+                    refinement = self._history[self._delivered]
+                    self._delivered += 1
+                    self._on_refinement(refinement)
+            except Exception:
+                _logger.exception('a listener of refinements failed')
+            finally:
+                self._delivering.release()

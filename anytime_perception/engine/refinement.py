@@ -1,0 +1,65 @@
+"""The refinement: the answer of one exit for one image."""
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class Status(enum.IntEnum):
+    """Why a refinement is, or is not, the last of its image."""
+
+    REFINING = 0      # a better answer may follow
+    COMPLETE = 1      # the last exit
+    BUDGET_SPENT = 2  # no further exit fits the budget
+    PREEMPTED = 3     # somebody asked for the answer now
+    CONFIDENT = 4     # the confidence threshold was reached
+    SUPERSEDED = 5    # a newer image took over
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows for this image."""
+        return self is not Status.REFINING
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """
+    The answer of one exit for one image.
+
+    Attributes
+    ----------
+    exit_index: 0-based, over all exits that are reported; `exit_count` of them exist.
+    network_index, depth: which network of a sequence, and how many units deep in it.
+    cost: multiply-adds of everything run for this answer; `cost_fraction` of the whole pass.
+    probabilities: float32 (num_classes,), summing to 1.
+    elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
+    budget: seconds from the image's arrival to its deadline, as known when this was answered; inf for none.
+    status: whether, and why, it is the last of its image.
+    tag: what was handed in with the image, untouched.
+
+    """
+
+    exit_index: int
+    exit_count: int
+    network_index: int
+    depth: int
+    cost: int
+    cost_fraction: float
+    probabilities: np.ndarray
+    elapsed: float
+    arrival: float
+    budget: float
+    status: Status
+    tag: Any = None
+
+    @property
+    def class_index(self) -> int:
+        """The most likely class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most likely class."""
+        return float(self.probabilities.max())
