@@ -1,0 +1,51 @@
+"""From the engine's types to messages."""
+
+import math
+
+import numpy as np
+from std_msgs.msg import Header
+
+from anytime_perception import engine
+from anytime_perception.model_file import Model
+from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
+
+
+def refinement_message(refinement: engine.Refinement, header: Header, class_ids: tuple[str, ...],
+                       top_k: int) -> Refinement:
+    """Return the message of a refinement, with its `top_k` most likely classes."""
+    order = np.argsort(refinement.probabilities)[:-top_k - 1:-1]
+    return Refinement(
+        header=header,
+        status=int(refinement.status),
+        exit_index=refinement.exit_index,
+        exit_count=refinement.exit_count,
+        network_index=refinement.network_index,
+        depth=refinement.depth,
+        cost_fraction=refinement.cost_fraction,
+        elapsed_ms=refinement.elapsed * 1e3,
+        budget_ms=refinement.budget * 1e3,
+        confidence=refinement.confidence,
+        class_ids=[class_ids[index] for index in order],
+        scores=[float(refinement.probabilities[index]) for index in order])
+
+
+def model_info_message(model: Model, device: str, profile: engine.LatencyProfile, stamp) -> ModelInfo:
+    """Return the anytime contract of a loaded model: cost, quality and latency of each exit."""
+    exits = model.network.exits
+    measured = model.measured
+    return ModelInfo(
+        stamp=stamp,
+        name=model.name,
+        sha256=model.sha256,
+        device=device,
+        input_size=model.preprocessing.size,
+        class_ids=list(model.class_ids),
+        exits=[ExitInfo(
+            network_index=stage.network_index,
+            depth=stage.depth,
+            cost=stage.cost,
+            cost_fraction=stage.cost / exits[-1].cost,
+            accuracy=1 - measured.error[index] if measured else math.nan,
+            calibration_error=measured.calibration_error[index] if measured else math.nan,
+            latency_median_ms=profile.median[index] * 1e3,
+            latency_p99_ms=profile.p99[index] * 1e3) for index, stage in enumerate(exits)])

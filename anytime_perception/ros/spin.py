@@ -1,0 +1,34 @@
+"""Running a node from start to a clean end."""
+
+import signal
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+
+def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
+    """
+    Make a node and serve it on a single thread until Ctrl-C, SIGTERM or rclpy's shutdown.
+
+    A node with a `close` method has it called before it is destroyed.
+    """
+    rclpy.init(args=args)
+    node, executor = None, SingleThreadedExecutor()
+    try:
+        node = make_node()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        # A second Ctrl-C would cut the clean-up short and leave shared memory behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        executor.shutdown()
+        if node is not None:
+            if hasattr(node, 'close'):
+                node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
