@@ -22,7 +22,7 @@ fi
 # Each run is alone: neither other runs on this machine nor the network's robots are heard.
 export ROS_DOMAIN_ID="${ROS_DOMAIN_ID:-$((RANDOM % 101 + 1))}"
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-export ROS_LOCALHOST_ONLY=1  # the same on Humble
+[ "${ROS_DISTRO:-}" != humble ] || export ROS_LOCALHOST_ONLY=1  # what Humble has for it
 export ROS_LOG_DIR="${ROS_LOG_DIR:-$root/log/ros}"
 export PYTHONUNBUFFERED=1
 
