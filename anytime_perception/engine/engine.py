@@ -155,7 +155,7 @@ class AnytimeEngine:
 
     def set_budget(self, budget: float | Budget | None, current_only: bool = False) -> None:
         """
-        Set the budget of every image from now on, the one in flight included, or only of the one in flight.
+        Set the budget of every image that arrives from now on, or only of the one in flight.
 
         Raises
         ------
@@ -163,11 +163,11 @@ class AnytimeEngine:
 
         """
         budget = Budget.of(budget)
+        current = self._current
         if not current_only:
             self.budget = budget
-        for image_pass in (self._current, self._waiting):
-            if image_pass is not None and not (current_only and image_pass is not self._current):
-                image_pass.set_budget(budget)
+        elif current is not None:
+            current.set_budget(budget)
 
     def close(self) -> None:
         """Stop after the stage in flight and end the worker thread; safe to call twice."""

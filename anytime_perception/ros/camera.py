@@ -57,6 +57,8 @@ class Camera(Node):
         if picture is None:
             self.get_logger().error(f'{path} is no picture; it is left out')
             self._files.remove(path)
+            if not self._files:
+                raise ValueError('none of the files is a picture')
             return
         image = Image(width=self._size[0], height=self._size[1], encoding='rgb8', step=3 * self._size[0])
         # Assigning an array('B') is quick; bytes or an ndarray would be checked element by element.

@@ -1,0 +1,216 @@
+"""A planner that varies the budget, demands answers at random moments, and keeps score."""
+
+import json
+import math
+from pathlib import Path
+import random
+import signal
+import sys
+import threading
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import ParameterDescriptor
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from anytime_perception.files import write_atomically
+from anytime_perception.msg import Label, ModelInfo, Refinement
+from anytime_perception.ros.scorecard import Scorecard
+from anytime_perception.srv import Preempt, SetBudget
+
+_ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
+
+
+class PlannerError(RuntimeError):
+    """Something the planner needs is not there; the text says what and what to do."""
+
+
+class Planner(Node):
+    """
+    Sets one budget after the other, preempts at random moments, and prints what it gets.
+
+    `play` runs on the caller's thread while an executor serves the node on another.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__('planner', **kwargs)
+        self._perception = self._declare('perception', 'anytime_perception', 'Name of the perception node.')
+        self._seconds = self._declare('seconds', 30.0, 'How long to play.')
+        self._budgets = self._declare('budgets_ms', Parameter.Type.DOUBLE_ARRAY,
+                                      'Budgets to go through; by default spread over what the model needs.')
+        self._period = self._declare('preempt_period', 0.25, 'Mean time between demands, in s.')
+        self._output = self._declare('output', '', 'File to write the summary to, as JSON.')
+        self._random = random.Random(self._declare('seed', 0, 'Seed of the random moments.'))
+        self._info: ModelInfo | None = None
+        self._informed = threading.Event()
+        self._scorecard: Scorecard | None = None
+        self._newest: tuple | None = None
+        self._diagnostics: dict[str, str] = {}
+        self._last_row = 0.0
+        name = self._perception
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._set_budget = self.create_client(SetBudget, f'{name}/set_budget')
+        self._preempt = self.create_client(Preempt, f'{name}/preempt')
+        self.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, latched)
+        self.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
+        self.create_subscription(Label, 'label', self._take_label, 100)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
+
+    def _declare(self, name: str, default, text: str):
+        return self.declare_parameter(name, default, ParameterDescriptor(description=text)).value
+
+    # Messages, on the executor's thread.
+
+    def _take_info(self, message: ModelInfo) -> None:
+        self._info = message
+        self._scorecard = Scorecard(message.class_ids, len(message.exits))
+        self._informed.set()
+
+    def _take_label(self, message: Label) -> None:
+        if self._scorecard is not None:
+            self._scorecard.add_truth(_key(message.header), message.class_id)
+
+    def _take_refinement(self, message: Refinement) -> None:
+        if self._scorecard is None:
+            return
+        key = _key(message.header)
+        self._newest = (*key, message.exit_index)
+        final = message.status != Refinement.REFINING
+        self._scorecard.add_refinement(
+            key, message.exit_index, message.class_ids[0], message.elapsed_ms, message.budget_ms,
+            final=final, preempted=message.status == Refinement.PREEMPTED)
+        if final and time.monotonic() > self._last_row + 0.25:
+            self._last_row = time.monotonic()
+            self._print(message, self._scorecard.truth(key))
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.startswith(self._perception):
+                self._diagnostics = {entry.key: entry.value for entry in status.values}
+
+    def _print(self, message: Refinement, truth: str | None) -> None:
+        budget = f'{message.budget_ms:.1f}' if math.isfinite(message.budget_ms) else 'none'
+        print(_ROW.format(budget, f'{message.exit_index + 1}/{message.exit_count}', message.class_ids[0],
+                          truth or '?', f'{message.confidence:.2f}', f'{message.elapsed_ms:.1f}',
+                          _status_name(message.status)), flush=True)
+
+    # The script, on the main thread.
+
+    def play(self, stop: threading.Event) -> None:
+        """
+        Go through the budgets until the time is over or `stop` is set, then write the summary.
+
+        Raises
+        ------
+        PlannerError: if no perception node with a model shows up.
+
+        """
+        waited = 0.0
+        while not self._informed.wait(0.1):
+            waited += 0.1
+            if stop.is_set():
+                return
+            if waited > 60:
+                raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the node running and '
+                                   'configured? Its log says why it is not')
+        budgets = list(self._budgets or self._spread_budgets())
+        print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms', 'why it is the last'), flush=True)
+        started = time.monotonic()
+        try:
+            for index, budget_ms in enumerate(budgets):
+                self._tell_budget(budget_ms, stop)
+                self._demand_until(started + self._seconds * (index + 1) / len(budgets), stop)
+            stop.wait(1.2)  # for the last diagnostics
+        finally:
+            self._write_summary()
+
+    def _spread_budgets(self) -> list[float]:
+        """Return budgets from just above the first exit to more than the last, and none at all."""
+        first, last = (self._info.exits[index].latency_p99_ms for index in (0, -1))
+        return [first * 1.25 + 1 + (last * 1.25 - first) * share for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
+
+    def _tell_budget(self, budget_ms: float, stop: threading.Event) -> None:
+        response = self._call('set_budget', self._set_budget, SetBudget.Request(budget_ms=budget_ms), stop)
+        if response is not None and not response.accepted:
+            self.get_logger().warning(response.message)
+
+    def _demand_until(self, end: float, stop: threading.Event) -> None:
+        """Preempt at random moments until `end`."""
+        while not stop.is_set():
+            pause = self._random.expovariate(1 / self._period)
+            if time.monotonic() + pause > end:
+                stop.wait(max(0.0, end - time.monotonic()))
+                return
+            if stop.wait(pause):
+                return
+            published = self._newest
+            response = self._call('preempt', self._preempt, Preempt.Request(), stop)
+            if response is not None and response.success and published is not None:
+                answer = response.refinement
+                self._scorecard.older_than_published += (*_key(answer.header), answer.exit_index) < published
+
+    def _call(self, name: str, client, request, stop: threading.Event):
+        """Return the service's response, timed; None if it does not come."""
+        if not client.wait_for_service(timeout_sec=10) or stop.is_set():
+            self.get_logger().error(f'the service {client.srv_name} is not there')
+            return None
+        done = threading.Event()
+        started = time.perf_counter()
+        future = client.call_async(request)
+        future.add_done_callback(lambda _future: done.set())
+        if not done.wait(5):
+            self.get_logger().error(f'the service {client.srv_name} did not answer within 5 s')
+            return None
+        self._scorecard.add_call(name, time.perf_counter() - started)
+        return future.result()
+
+    def _write_summary(self) -> None:
+        summary = self._scorecard.summary()
+        summary['perception'] = self._diagnostics
+        if self._output:
+            write_atomically(self._output, lambda path: Path(path).write_text(json.dumps(summary, indent=2)))
+
+
+def _key(header) -> tuple[int, int]:
+    return header.stamp.sec, header.stamp.nanosec
+
+
+def _status_name(status: int) -> str:
+    names = ('REFINING', 'COMPLETE', 'BUDGET_SPENT', 'PREEMPTED', 'CONFIDENT', 'SUPERSEDED')
+    return {getattr(Refinement, name): name.lower().replace('_', ' ') for name in names}[status]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play once; return 0, or 1 if there was nobody to play with."""
+    rclpy.init(args=args)
+    planner, executor = Planner(), SingleThreadedExecutor()
+    executor.add_node(planner)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    thread = threading.Thread(target=_serve, args=(executor,), daemon=True)
+    thread.start()
+    try:
+        planner.play(stop)
+        return 0
+    except PlannerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        executor.shutdown()
+        thread.join()
+        planner.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _serve(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass

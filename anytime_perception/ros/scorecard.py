@@ -1,0 +1,113 @@
+"""What a planner got: accuracy by exit and by budget, preemption latency. Knows no ROS."""
+
+import collections
+from dataclasses import dataclass, field
+import math
+
+import numpy as np
+
+
+@dataclass
+class Seen:
+    """The refinements of one image, in the order in which they came."""
+
+    exits: list[int] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    elapsed_ms: list[float] = field(default_factory=list)
+    budget_ms: float = math.inf
+    preempted: bool = False
+    final: bool = False
+
+
+class Scorecard:
+    """
+    Collects refinements, truths and service latencies, and sums them up.
+
+    Images are told apart by a key of the caller's, such as their stamp.
+    """
+
+    def __init__(self, class_ids: list[str], exit_count: int):
+        self._class_ids = set(class_ids)
+        self._exit_count = exit_count
+        self._truths: dict = {}
+        self._images: dict = collections.defaultdict(Seen)
+        self._seconds: dict[str, list[float]] = {'preempt': [], 'set_budget': []}
+        self.shown = 0
+        self.refinements = 0
+        self.older_than_published = 0
+
+    def add_truth(self, key, class_id: str) -> None:
+        """Note what image `key` really shows; ignored where the model does not know that class."""
+        self.shown += 1
+        if class_id in self._class_ids:
+            self._truths[key] = class_id
+
+    def truth(self, key) -> str | None:
+        """Return what image `key` really shows, None where nobody said."""
+        return self._truths.get(key)
+
+    def add_refinement(self, key, exit_index: int, answer: str, elapsed_ms: float, budget_ms: float,
+                       *, final: bool, preempted: bool) -> None:
+        """Note an answer about image `key`."""
+        self.refinements += 1
+        seen = self._images[key]
+        seen.final = final
+        seen.preempted = preempted
+        seen.budget_ms = budget_ms
+        if not seen.exits or exit_index > seen.exits[-1]:  # a final status may repeat the newest answer
+            seen.exits.append(exit_index)
+            seen.answers.append(answer)
+            seen.elapsed_ms.append(elapsed_ms)
+
+    def add_call(self, service: str, seconds: float) -> None:
+        """Note how long a service call took, as its caller saw it."""
+        self._seconds[service].append(seconds)
+
+    def summary(self) -> dict:
+        """Return everything as JSON-ready numbers; None where there is nothing to say."""
+        by_exit = [[] for _ in range(self._exit_count)]
+        elapsed = [[] for _ in range(self._exit_count)]
+        for key, seen in self._images.items():
+            for exit_index, answer, elapsed_ms in zip(seen.exits, seen.answers, seen.elapsed_ms):
+                elapsed[exit_index].append(elapsed_ms)
+                if key in self._truths:
+                    by_exit[exit_index].append(answer == self._truths[key])
+        return {
+            'images': len(self._images),
+            'images_shown': self.shown,
+            'refinements': self.refinements,
+            'accuracy_by_exit': [_mean(values) for values in by_exit],
+            'elapsed_ms_by_exit': [_quantile(values, 0.5) for values in elapsed],
+            'preempt': {**_latency(self._seconds['preempt']),
+                        'older_than_published': self.older_than_published},
+            'set_budget': _latency(self._seconds['set_budget']),
+            'budgets': self._by_budget(),
+        }
+
+    def _by_budget(self) -> list[dict]:
+        groups = collections.defaultdict(list)
+        for key, seen in self._images.items():
+            if seen.final and not seen.preempted:
+                groups[round(seen.budget_ms, 3)].append((key, seen))
+        return [{
+            'budget_ms': budget_ms if math.isfinite(budget_ms) else None,
+            'images': len(group),
+            'mean_exit': _mean([seen.exits[-1] for _, seen in group]),
+            'accuracy': _mean([seen.answers[-1] == self._truths[key]
+                               for key, seen in group if key in self._truths]),
+            'answered_in_time': _mean([seen.elapsed_ms[-1] <= budget_ms for _, seen in group]),
+        } for budget_ms, group in sorted(groups.items())]
+
+
+def _mean(values: list) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _quantile(values: list, q: float) -> float | None:
+    return float(np.quantile(values, q)) if values else None
+
+
+def _latency(seconds: list[float]) -> dict:
+    milliseconds = [1e3 * value for value in seconds]
+    return {'calls': len(seconds), 'p50_ms': _quantile(milliseconds, 0.5),
+            'p99_ms': _quantile(milliseconds, 0.99), 'max_ms': max(milliseconds, default=None)}
