@@ -1,0 +1,1 @@
+"""Training of anytime networks, on the workstation: data sets, losses, strategies, evaluation."""

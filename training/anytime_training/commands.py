@@ -1,0 +1,90 @@
+"""What each command of the command line does with its parsed arguments."""
+
+import dataclasses
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from anytime_perception import model_file
+from anytime_perception.networks import AnytimeSequence
+from anytime_training import data
+from anytime_training.config import read_config_file, TrainConfig
+from anytime_training.device import choose_device
+from anytime_training.evaluate import evaluate as evaluate_network
+from anytime_training.run import execute_run, start_run
+
+MODEL_FILE = 'model.safetensors'
+
+
+def train(arguments: Namespace) -> None:
+    """Start a run, or go on with one."""
+    device = choose_device(arguments.device)
+    values = read_config_file(arguments.config) if arguments.config else {}
+    for field in dataclasses.fields(TrainConfig):
+        given = getattr(arguments, field.name, None)
+        if given is not None:
+            values[field.name] = given
+    folder = Path(arguments.output)
+    config = start_run(folder, values, arguments.resume)
+    evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)
+    print(evaluation.table())
+    print(f'model: {folder / MODEL_FILE}')
+
+
+def evaluate(arguments: Namespace) -> None:
+    """Measure every exit of a model file."""
+    device = choose_device(arguments.device)
+    model = _load(arguments.model)
+    recipe = model.recipe
+    name = arguments.dataset or recipe.get('dataset', '')
+    folder = arguments.data or (recipe.get('data', '') if name == recipe.get('dataset') else '')
+    dataset = data.load(name, folder, model.preprocessing.size, arguments.download)
+    if dataset.class_ids != model.class_ids:
+        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the classes '
+                         f'{", ".join(dataset.class_ids)}')
+    network = model.network.to(device)
+    evaluation = evaluate_network(network, model.preprocessing, dataset.test.to(device), dataset.name)
+    print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
+
+
+def info(arguments: Namespace) -> None:
+    """Say what a model file holds."""
+    model = _load(arguments.model)
+    sequence = isinstance(model.network, AnytimeSequence)
+    members = list(model.network.networks) if sequence else [model.network]
+    exits = [{'exit': index, 'network': stage.network_index, 'depth': stage.depth, 'macs': stage.cost}
+             for index, stage in enumerate(model.network.exits)]
+    if model.measured:
+        for entry, error, calibration in zip(exits, model.measured.error, model.measured.calibration_error):
+            entry.update(error=error, calibration_error=calibration)
+    content = {
+        'file': model.name, 'sha256': model.sha256, 'kind': 'EANN' if sequence else 'ANN',
+        'networks': [member.config for member in members],
+        'parameters': sum(parameter.numel() for parameter in model.network.parameters()),
+        'class_ids': list(model.class_ids), 'input_size': model.preprocessing.size,
+        'measured_on': model.measured and f'{model.measured.images} images of {model.measured.dataset}',
+        'exits': exits, 'recipe': model.recipe}
+    if arguments.json:
+        print(json.dumps(content, indent=1))
+        return
+    for key, value in content.items():
+        if key != 'exits':
+            print(f'{key}: {value}')
+    for entry in exits:
+        quality = f'  error {entry["error"]:.2%}' if 'error' in entry else ''
+        print(f'exit {entry["exit"]:3}  network {entry["network"]}  depth {entry["depth"]:3}  '
+              f'{entry["macs"] / 1e6:8.2f} M MACs{quality}')
+
+
+def dataset(arguments: Namespace) -> None:
+    """Write a data set as class folders."""
+    size = arguments.size or (8 if arguments.dataset == 'digits' else 32)
+    images = data.load(arguments.dataset, arguments.data or '', size, arguments.download)
+    count = data.export(images, arguments.output)
+    print(f'wrote {count} images to {arguments.output}')
+
+
+def _load(path: str) -> model_file.Model:
+    """Return the model at `path`, a model file or the folder of a run."""
+    inside = Path(path) / MODEL_FILE
+    return model_file.load(inside if Path(path).is_dir() else path)

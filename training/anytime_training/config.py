@@ -1,0 +1,144 @@
+"""What a training run is: one frozen record, written into the run's folder and into the model file."""
+
+import dataclasses
+import difflib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from anytime_training.data import DATASETS
+from anytime_training.schedule import SCHEDULES
+from anytime_training.strategies import STRATEGIES
+from anytime_training.weights import SCHEMES
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """
+    Everything that decides which network a run gives, except the machine it runs on.
+
+    Attributes
+    ----------
+    dataset, data: name of the data set, and the folder it is read from ('' for digits).
+    units_per_block: the paper's n; several train a sequence (EANN), one network each.
+    channels, period, input_size: the paper's c and s, and pixels a side.
+    weights, weights_base: weight scheme, and the base of the exponential one.
+    strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
+    epochs, batch_size, lr, schedule, momentum, weight_decay: of the stochastic gradient descent.
+    flip: whether training images are mirrored at random.
+    seed: of everything random.
+    validation: hold back a part of the training images and evaluate on it, not on the test images.
+
+    """
+
+    dataset: str = 'digits'
+    data: str = ''
+    units_per_block: tuple[int, ...] = (9,)
+    channels: int = 16
+    period: int = 1
+    input_size: int = 32
+    weights: str = 'sieve'
+    weights_base: float = 2.0
+    strategy: str = 'aann'
+    tau: float = 0.5
+    epochs: int = 300
+    batch_size: int = 128
+    lr: float = 0.1
+    schedule: str = 'paper'
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    flip: bool = True
+    seed: int = 0
+    validation: bool = False
+
+    def __post_init__(self):
+        _check_choice('dataset', self.dataset, DATASETS)
+        _check_choice('weights', self.weights, SCHEMES)
+        _check_choice('strategy', self.strategy, STRATEGIES)
+        _check_choice('schedule', self.schedule, SCHEDULES)
+        if not self.units_per_block:
+            raise ValueError('units_per_block is empty; it must name at least one network')
+        for name in ('channels', 'period', 'input_size', 'epochs', 'batch_size'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name} is {getattr(self, name)}; it must be at least 1')
+        for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
+            if units <= previous:
+                raise ValueError(f'units_per_block is {",".join(map(str, self.units_per_block))}; it must be '
+                                 'positive, and each network of a sequence deeper than the one before')
+        for name in ('lr', 'weights_base'):
+            if not getattr(self, name) > 0:
+                raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
+        for name in ('tau', 'momentum', 'weight_decay', 'seed'):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
+
+    @classmethod
+    def of(cls, values: dict) -> 'TrainConfig':
+        """
+        Make a configuration from `values`; what they leave out is the recipe of their data set.
+
+        Raises
+        ------
+        ValueError: for an unknown key (naming the nearest known one), a value of the wrong type or range.
+
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, n=1, cutoff=0.0)[0]
+                raise ValueError(f'unknown key {key!r} in the configuration; did you mean {near!r}?')
+        dataset = values.get('dataset', fields['dataset'].default)
+        _check_choice('dataset', dataset, DATASETS)
+        merged = {**RECIPES.get(dataset, {}), **values}
+        return cls(**{key: _of_type(key, value, type(fields[key].default)) for key, value in merged.items()})
+
+    def to_dict(self) -> dict:
+        """Return the configuration as JSON can hold it; `of` reads it back."""
+        return {**dataclasses.asdict(self), 'units_per_block': list(self.units_per_block)}
+
+
+# What differs from the paper's CIFAR recipe, the defaults above. Digits: see docs of `anytime train`.
+RECIPES = {
+    'digits': {'units_per_block': (4,), 'channels': 16, 'input_size': 16, 'epochs': 30, 'batch_size': 64,
+               'schedule': 'one_cycle', 'flip': False},
+    'svhn': {'flip': False},
+}
+
+
+def read_config_file(path: str | Path) -> dict:
+    """
+    Return the values of a JSON configuration file.
+
+    Raises
+    ------
+    ValueError: if it cannot be read or is not a JSON object.
+
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ValueError(f'cannot read the configuration {path}: {error.strerror}') from error
+    except ValueError as error:
+        raise ValueError(f'{path} is not JSON: {error}') from error
+    if not isinstance(values, dict):
+        raise ValueError(f'{path} must hold a JSON object of configuration keys')
+    return values
+
+
+def _check_choice(name: str, value: str, allowed) -> None:
+    if value not in allowed:
+        raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(allowed)}')
+
+
+def _of_type(key: str, value, kind: type):
+    """Return `value` as the `kind` that the field `key` has."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is tuple:
+        items = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(_of_type(key, item, int) for item in items)
+    if kind is float and number and math.isfinite(value):
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError(f'{key} is {value!r}; it must be of type {kind.__name__}')
+    return value

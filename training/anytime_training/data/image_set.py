@@ -1,0 +1,91 @@
+"""Images with labels, held whole in memory as uint8, and ways to split them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anytime_perception.preprocessing import square
+from anytime_training.random_state import generator
+
+SPLIT_SEED = 2017  # of every fixed-seed split: the same images are held back in every run
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images (N, 3, size, size) uint8 RGB with labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> 'ImageSet':
+        """Return the images at `indices`."""
+        return ImageSet(self.images[indices], self.labels[indices])
+
+    def to(self, device: torch.device) -> 'ImageSet':
+        """Return the set on `device`."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def mean(self) -> Tensor:
+        """Return the mean image, float32 (3, size, size) in 0..255."""
+        total = torch.zeros(self.images.shape[1:], dtype=torch.float64)
+        for chunk in self.images.split(4096):
+            total += chunk.sum(dim=0, dtype=torch.int64)
+        return (total / len(self)).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """
+    Training and test images of one task.
+
+    Attributes
+    ----------
+    validation_at_end: images at the end of `train` to validate on; 0 means a stratified tenth of them.
+
+    """
+
+    name: str
+    class_ids: tuple[str, ...]
+    train: ImageSet
+    test: ImageSet
+    validation_at_end: int = 0
+
+    def with_validation(self) -> 'Dataset':
+        """Return the data set with images held back from training in place of its test images."""
+        if self.validation_at_end:
+            cut = len(self.train) - min(self.validation_at_end, len(self.train) // 10)
+            indices = torch.arange(len(self.train))
+            rest, held_back = indices[:cut], indices[cut:]
+        else:
+            rest, held_back = stratified_split(self.train.labels, 0.1)
+        return Dataset(f'{self.name} (validation)', self.class_ids, self.train.subset(rest),
+                       self.train.subset(held_back))
+
+
+def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
+    """Return pictures (H, W, 3) uint8 RGB of any size as images (N, 3, size, size)."""
+    images = torch.empty(len(pictures), 3, size, size, dtype=torch.uint8)
+    for image, picture in zip(images, pictures):
+        image.copy_(torch.from_numpy(square(picture, size)).permute(2, 0, 1))
+    return images
+
+
+def stratified_split(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+    """
+    Split indices of `labels` (N,) into the larger part and `fraction` of each class, both in order.
+
+    The same labels are always split alike. A class with at least two images has one in either part.
+    """
+    held_back = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        order = torch.randperm(len(members), generator=generator(SPLIT_SEED, int(label)))
+        held_back[members[order[:count]]] = True
+    return (~held_back).nonzero().flatten(), held_back.nonzero().flatten()

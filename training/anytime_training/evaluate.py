@@ -1,0 +1,102 @@
+"""Evaluation of a model on labelled images: quality and cost of every exit."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from anytime_perception.files import write_atomically
+from anytime_perception.model_file import Measured
+from anytime_perception.networks.layers import probabilities
+from anytime_perception.preprocessing import Preprocessing
+from anytime_training import metrics
+from anytime_training.data import ImageSet
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """
+    What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
+
+    Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error there is
+    not a number (null in JSON) where no exit has answered yet.
+    """
+
+    dataset: str
+    images: int
+    depth: tuple[int, ...]
+    units: tuple[int, ...]
+    cost: tuple[int, ...]
+    error: tuple[float, ...]
+    calibration_error: tuple[float, ...]
+
+    @property
+    def average_error(self) -> float:
+        """AE: the mean error over the exits."""
+        return metrics.average_error(self.error)
+
+    @property
+    def milestones_by_units(self) -> list[float]:
+        """Error at each milestone, counted in units."""
+        return metrics.milestone_errors(self.error, self.units)
+
+    @property
+    def milestones_by_cost(self) -> list[float]:
+        """Error at each milestone, counted in cost."""
+        return metrics.milestone_errors(self.error, self.cost)
+
+    def measured(self) -> Measured:
+        """Return what of this goes into a model file."""
+        return Measured(self.dataset, self.images, self.error, self.calibration_error)
+
+    def to_dict(self) -> dict:
+        """Return everything as JSON can hold it."""
+        def milestones(errors: list[float]) -> dict[str, float | None]:
+            return {str(share): None if math.isnan(error) else error
+                    for share, error in zip(metrics.MILESTONES, errors)}
+        return {**asdict(self), 'average_error': self.average_error,
+                'milestones_by_units': milestones(self.milestones_by_units),
+                'milestones_by_cost': milestones(self.milestones_by_cost)}
+
+    def write(self, path: Path) -> None:
+        """Write everything to `path` as JSON."""
+        text = json.dumps(self.to_dict(), indent=1) + '\n'
+        write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+    def table(self) -> str:
+        """Return a table for people."""
+        lines = [f'{self.images} images of {self.dataset}',
+                 f'{"exit":>4} {"depth":>5} {"MACs (M)":>9} {"cost":>6} {"error":>7} {"calib. error":>12}']
+        for index, (depth, cost, error, calibration) in enumerate(zip(
+                self.depth, self.cost, self.error, self.calibration_error)):
+            lines.append(f'{index:4} {depth:5} {cost / 1e6:9.2f} {cost / self.cost[-1]:6.1%} {error:7.2%} '
+                         f'{calibration:12.2%}')
+        for name, errors in (('units', self.milestones_by_units), ('cost', self.milestones_by_cost)):
+            found = '  '.join(f'{label} {"no answer" if math.isnan(error) else f"{error:.2%}"}'
+                              for label, error in zip(('1/4', '1/2', '3/4', '1'), errors))
+            lines.append(f'error at milestones by {name}: {found}')
+        return '\n'.join([*lines, f'average error (AE): {self.average_error:.2%}'])
+
+
+def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str) -> Evaluation:
+    """Return the evaluation of `network` on `data`, both on the same device; the network ends in eval mode."""
+    answers = predict(network, preprocessing, data)
+    labels = data.labels.cpu()
+    exits = network.exits
+    return Evaluation(
+        dataset, len(data), tuple(stage.depth for stage in exits), tuple(metrics.unit_positions(network)),
+        tuple(stage.cost for stage in exits),
+        tuple(metrics.top1_error(answer, labels) for answer in answers),
+        tuple(metrics.expected_calibration_error(answer, labels) for answer in answers))
+
+
+@torch.no_grad()
+def predict(network, preprocessing: Preprocessing, data: ImageSet, batch_size: int = 500) -> Tensor:
+    """Return the probabilities (exits, N, classes) of every exit for every image, on the CPU."""
+    network.eval()
+    batches = [torch.stack([probabilities(logits) for logits in network(preprocessing.normalise(pixels))])
+               for pixels in data.images.split(batch_size)]
+    return torch.cat(batches, dim=1).cpu()

@@ -1,0 +1,26 @@
+"""The log of a training run: a CSV file with one row per epoch."""
+
+import csv
+from pathlib import Path
+
+from anytime_perception.files import write_atomically
+
+
+def write_log(path: Path, rows: list[dict]) -> None:
+    """
+    Write all `rows` to `path` in one step; all have the same keys.
+
+    The rows are kept in the checkpoint and the file is written whole, so that the log of a run that was
+    killed and resumed has each epoch once.
+    """
+    def write(temporary: Path) -> None:
+        with open(temporary, 'w', newline='', encoding='utf-8') as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    write_atomically(path, write)
+
+
+def per_exit(name: str, values: list[float], digits: int = 5) -> dict[str, float]:
+    """Return one column for each exit: name_1, name_2, …"""
+    return {f'{name}_{index}': round(value, digits) for index, value in enumerate(values, start=1)}

@@ -1,0 +1,62 @@
+"""How good the answers of an anytime network are (paper, section 4.1)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+MILESTONES = (0.25, 0.5, 0.75, 1.0)
+_TINY = 1e-9  # so that a milestone which an exit reaches exactly is not missed by rounding
+
+
+def top1_error(probabilities: Tensor, labels: Tensor) -> float:
+    """Return the share of wrong answers, in 0..1; probabilities (N, classes), labels (N,)."""
+    return (probabilities.argmax(dim=1) != labels).double().mean().item()
+
+
+def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """
+    Return how far confidence is from accuracy, in 0..1, averaged over equally wide bins of confidence.
+
+    The expected calibration error of Guo et al. (2017): Σ |bin|/N · |accuracy(bin) - confidence(bin)|.
+    """
+    confidence, answers = probabilities.double().max(dim=1)
+    correct = (answers == labels).double()
+    place = (confidence * bins).ceil().long().clamp(1, bins) - 1
+    gaps = torch.zeros(bins, dtype=torch.float64, device=place.device)
+    gaps.index_add_(0, place, correct - confidence)
+    return (gaps.abs().sum() / len(labels)).item()
+
+
+def average_error(errors: Sequence[float]) -> float:
+    """Return AE, the plain mean over the exits; it cannot be compared across periods."""
+    return sum(errors) / len(errors)
+
+
+def milestone_exits(positions: Sequence[float]) -> list[int | None]:
+    """
+    Return, for each milestone, the latest exit at or before that share of the whole; None if none is.
+
+    `positions` are those of the exits, in order, in units (as the paper counts) or in cost.
+    """
+    whole = positions[-1]
+    passed = [sum(position <= share * whole * (1 + _TINY) for position in positions) for share in MILESTONES]
+    return [count - 1 if count else None for count in passed]
+
+
+def milestone_errors(errors: Sequence[float], positions: Sequence[float]) -> list[float]:
+    """Return the error at each milestone; not a number where nothing has been answered yet."""
+    return [math.nan if index is None else errors[index] for index in milestone_exits(positions)]
+
+
+def unit_positions(network) -> list[int]:
+    """Return how many units have been run, those of earlier networks of a sequence too, at each exit."""
+    positions, before, depth, index = [], 0, 0, 0
+    for stage in network.stages:
+        if stage.network_index != index:
+            before, index = before + depth, stage.network_index
+        depth = stage.depth
+        if stage.head is not None:
+            positions.append(before + depth)
+    return positions
