@@ -3,9 +3,8 @@
 import io
 from pathlib import Path
 
-import torch
-
 from anytime_perception.files import write_atomically
+import torch
 
 
 def save_checkpoint(path: Path, state: dict) -> None:
@@ -37,4 +36,5 @@ def load_checkpoint(path: Path) -> dict | None:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise ValueError(f'{path} is damaged or no checkpoint; remove it to start over ({error})') from error
+        raise ValueError(f'{path} is damaged or no checkpoint; remove it to start over '
+                         f'({error})') from error

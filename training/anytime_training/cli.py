@@ -12,7 +12,7 @@ from anytime_training.weights import SCHEMES
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return its exit status: 0, 2 for an error of the user or the machine, 130 for Ctrl-C."""
+    """Run one command; return its exit status: 0, 2 for an error, 130 for Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.command(arguments)
@@ -21,8 +21,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f'anytime {arguments.name}: error: {error}', file=sys.stderr)
     except OSError as error:
         place = f' {error.filename}' if error.filename else ''
-        print(f'anytime {arguments.name}: error: {error.strerror or error}:{place}; what was written before is '
-              'intact', file=sys.stderr)
+        print(f'anytime {arguments.name}: error: {error.strerror or error}:{place}; what was '
+              'written before is intact', file=sys.stderr)
     except KeyboardInterrupt:
         hint = f'; go on with: anytime train --resume --output {arguments.output}' \
             if arguments.name == 'train' else ''
@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(command=commands.info)
     dataset = subparsers.add_parser(
         'dataset', help='write a data set as class folders of PNG files',
-        description='Write train/<class>/NNNN.png and test/<class>/NNNN.png, to look at or to replay as a camera.')
+        description='Write train/<class>/NNNN.png and test/<class>/NNNN.png, to look at or to '
+                    'replay as a camera.')
     dataset.add_argument('dataset', choices=DATASETS)
     dataset.add_argument('--output', required=True, metavar='DIR')
     dataset.add_argument('--size', type=int, help='pixels a side (default: 8 for digits, else 32)')
@@ -55,43 +56,50 @@ def _parser() -> argparse.ArgumentParser:
 def _add_train(subparsers) -> None:
     train = subparsers.add_parser(
         'train', help='train an anytime network, or a sequence of them',
-        description='Train an anytime network and write DIR/model.safetensors. Options that are left out are the '
-                    'recipe of the data set: for digits a small network in under a minute on two cores, else '
-                    "the paper's.")
-    train.add_argument('--output', required=True, metavar='DIR', help='folder of the run: checkpoints, log, model')
+        description='Train an anytime network and write DIR/model.safetensors. Options that are '
+                    'left out are the recipe of the data set: for digits a small network in '
+                    "under a minute on two cores, else the paper's.")
+    train.add_argument('--output', required=True, metavar='DIR',
+                       help='folder of the run: checkpoints, log, model')
     train.add_argument('--resume', action='store_true',
                        help='go on with the run in DIR (or start it, if there is none)')
-    train.add_argument('--config', metavar='FILE', help='JSON object of settings; options override it')
+    train.add_argument('--config', metavar='FILE',
+                       help='JSON object of settings; options override it')
     train.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     train.add_argument('--quiet', action='store_true', help='no progress bar')
     train.add_argument('--dataset', choices=DATASETS, help='default: digits')
     _add_data(train)
     train.add_argument('--units-per-block', type=_integers, metavar='N[,N…]',
-                       help="the paper's n: the network is 3n units deep; several, growing, train a sequence (EANN)")
+                       help="the paper's n, for a network of 3n units; several, growing, train a "
+                            'sequence (EANN)')
     train.add_argument('--channels', type=int, help="the paper's c, channels of the first block")
     train.add_argument('--period', type=int, help="the paper's s, units from one exit to the next")
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
     train.add_argument('--weights', choices=SCHEMES, help='how much the loss of each exit counts')
     train.add_argument('--weights-base', type=float, help='base of exponential weights')
-    train.add_argument('--strategy', choices=STRATEGIES, help='which exit is amplified in an iteration')
-    train.add_argument('--tau', type=float, help='by how much it is amplified, as a share of all weights')
+    train.add_argument('--strategy', choices=STRATEGIES,
+                       help='which exit is amplified in an iteration')
+    train.add_argument('--tau', type=float,
+                       help='by how much it is amplified, as a share of all weights')
     train.add_argument('--epochs', type=int)
     train.add_argument('--batch-size', type=int)
     train.add_argument('--lr', type=float, help='highest learning rate')
     train.add_argument('--schedule', choices=SCHEDULES, help='of the learning rate')
-    train.add_argument('--flip', action=argparse.BooleanOptionalAction, help='mirror training images at random')
+    train.add_argument('--flip', action=argparse.BooleanOptionalAction,
+                       help='mirror training images at random')
     train.add_argument('--seed', type=int)
     train.add_argument('--validation', action=argparse.BooleanOptionalAction,
-                       help='hold back training images and evaluate on them, not on the test images')
+                       help='hold back training images and evaluate on them, not on the tests')
     train.set_defaults(command=commands.train)
 
 
 def _add_evaluate(subparsers) -> None:
     evaluate = subparsers.add_parser(
         'evaluate', help='measure every exit of a model on test images',
-        description='Print the top-1 error of every exit, their average (AE), and the error at 1/4, 1/2, 3/4 and '
-                    'all of the computation.')
-    evaluate.add_argument('model', metavar='FILE_OR_RUN', help='a model file, or the folder of a run')
+        description='Print the top-1 error of every exit, their average (AE), and the error at '
+                    '1/4, 1/2, 3/4 and all of the computation.')
+    evaluate.add_argument('model', metavar='FILE_OR_RUN',
+                          help='a model file, or the folder of a run')
     evaluate.add_argument('--dataset', choices=DATASETS, help='default: the one it was trained on')
     _add_data(evaluate)
     evaluate.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
@@ -100,12 +108,15 @@ def _add_evaluate(subparsers) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--data', metavar='DIR', help='folder that the data set is read from (all but digits)')
-    parser.add_argument('--download', action='store_true', help='fetch the data set into --data first')
+    parser.add_argument('--data', metavar='DIR',
+                        help='folder that the data set is read from (all but digits)')
+    parser.add_argument('--download', action='store_true',
+                        help='fetch the data set into --data first')
 
 
 def _integers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(','))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a comma-separated list of integers') from error
+        message = f'{text!r} is not a comma-separated list of integers'
+        raise argparse.ArgumentTypeError(message) from error

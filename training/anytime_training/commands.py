@@ -1,8 +1,8 @@
 """What each command of the command line does with its parsed arguments."""
 
+from argparse import Namespace
 import dataclasses
 import json
-from argparse import Namespace
 from pathlib import Path
 
 from anytime_perception import model_file
@@ -40,10 +40,11 @@ def evaluate(arguments: Namespace) -> None:
     folder = arguments.data or (recipe.get('data', '') if name == recipe.get('dataset') else '')
     dataset = data.load(name, folder, model.preprocessing.size, arguments.download)
     if dataset.class_ids != model.class_ids:
-        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the classes '
-                         f'{", ".join(dataset.class_ids)}')
+        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the '
+                         f'classes {", ".join(dataset.class_ids)}')
     network = model.network.to(device)
-    evaluation = evaluate_network(network, model.preprocessing, dataset.test.to(device), dataset.name)
+    images = dataset.test.to(device)
+    evaluation = evaluate_network(network, model.preprocessing, images, dataset.name)
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
 
 
@@ -52,17 +53,18 @@ def info(arguments: Namespace) -> None:
     model = _load(arguments.model)
     sequence = isinstance(model.network, AnytimeSequence)
     members = list(model.network.networks) if sequence else [model.network]
-    exits = [{'exit': index, 'network': stage.network_index, 'depth': stage.depth, 'macs': stage.cost}
-             for index, stage in enumerate(model.network.exits)]
-    if model.measured:
-        for entry, error, calibration in zip(exits, model.measured.error, model.measured.calibration_error):
-            entry.update(error=error, calibration_error=calibration)
+    exits = [{'exit': index, 'network': stage.network_index, 'depth': stage.depth,
+              'macs': stage.cost} for index, stage in enumerate(model.network.exits)]
+    measured = model.measured
+    if measured:
+        for entry, error, gap in zip(exits, measured.error, measured.calibration_error):
+            entry.update(error=error, calibration_error=gap)
     content = {
         'file': model.name, 'sha256': model.sha256, 'kind': 'EANN' if sequence else 'ANN',
         'networks': [member.config for member in members],
         'parameters': sum(parameter.numel() for parameter in model.network.parameters()),
         'class_ids': list(model.class_ids), 'input_size': model.preprocessing.size,
-        'measured_on': model.measured and f'{model.measured.images} images of {model.measured.dataset}',
+        'measured_on': measured and f'{measured.images} images of {measured.dataset}',
         'exits': exits, 'recipe': model.recipe}
     if arguments.json:
         print(json.dumps(content, indent=1))

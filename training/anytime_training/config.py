@@ -1,10 +1,10 @@
-"""What a training run is: one frozen record, written into the run's folder and into the model file."""
+"""What a training run is: one frozen record, kept in its folder and in the model file."""
 
 import dataclasses
+from dataclasses import dataclass
 import difflib
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from anytime_training.data import DATASETS
@@ -64,8 +64,8 @@ class TrainConfig:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be at least 1')
         for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
             if units <= previous:
-                raise ValueError(f'units_per_block is {",".join(map(str, self.units_per_block))}; it must be '
-                                 'positive, and each network of a sequence deeper than the one before')
+                raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
+                                 'positive and, for a sequence, growing')
         for name in ('lr', 'weights_base'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
@@ -80,28 +80,31 @@ class TrainConfig:
 
         Raises
         ------
-        ValueError: for an unknown key (naming the nearest known one), a value of the wrong type or range.
+        ValueError: for an unknown key (naming the nearest known one), a value of the wrong type or
+            range.
 
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for key in values:
             if key not in fields:
                 near = difflib.get_close_matches(key, fields, n=1, cutoff=0.0)[0]
-                raise ValueError(f'unknown key {key!r} in the configuration; did you mean {near!r}?')
+                raise ValueError(f'unknown key {key!r} in the configuration; '
+                                 f'did you mean {near!r}?')
         dataset = values.get('dataset', fields['dataset'].default)
         _check_choice('dataset', dataset, DATASETS)
         merged = {**RECIPES.get(dataset, {}), **values}
-        return cls(**{key: _of_type(key, value, type(fields[key].default)) for key, value in merged.items()})
+        return cls(**{key: _of_type(key, value, type(fields[key].default))
+                      for key, value in merged.items()})
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
         return {**dataclasses.asdict(self), 'units_per_block': list(self.units_per_block)}
 
 
-# What differs from the paper's CIFAR recipe, the defaults above. Digits: see docs of `anytime train`.
+# Where a data set's recipe differs from the paper's for CIFAR, the defaults above.
 RECIPES = {
-    'digits': {'units_per_block': (4,), 'channels': 16, 'input_size': 16, 'epochs': 30, 'batch_size': 64,
-               'schedule': 'one_cycle', 'flip': False},
+    'digits': {'units_per_block': (4,), 'channels': 16, 'input_size': 16, 'epochs': 30,
+               'batch_size': 64, 'schedule': 'one_cycle', 'flip': False},
     'svhn': {'flip': False},
 }
 

@@ -22,5 +22,6 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(f'the device is {name!r}; it must be auto, cpu or cuda:N')
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == 'cuda' and (device.index or 0) >= count:
-        raise ValueError(f'the device is {name!r}, but PyTorch sees {count} CUDA GPUs here; use --device cpu')
+        raise ValueError(f'the device is {name!r}, but PyTorch sees {count} CUDA GPUs here; '
+                         'use --device cpu')
     return device

@@ -1,12 +1,9 @@
 """Evaluation of a model on labelled images: quality and cost of every exit."""
 
+from dataclasses import asdict, dataclass
 import json
 import math
-from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from anytime_perception.files import write_atomically
 from anytime_perception.model_file import Measured
@@ -14,6 +11,8 @@ from anytime_perception.networks.layers import probabilities
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import metrics
 from anytime_training.data import ImageSet
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,8 @@ class Evaluation:
     """
     What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
 
-    Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error there is
-    not a number (null in JSON) where no exit has answered yet.
+    Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error
+    there is not a number (null in JSON) where no exit has answered yet.
     """
 
     dataset: str
@@ -69,12 +68,13 @@ class Evaluation:
     def table(self) -> str:
         """Return a table for people."""
         lines = [f'{self.images} images of {self.dataset}',
-                 f'{"exit":>4} {"depth":>5} {"MACs (M)":>9} {"cost":>6} {"error":>7} {"calib. error":>12}']
+                 'exit depth  MACs (M)   cost   error calib. error']
         for index, (depth, cost, error, calibration) in enumerate(zip(
                 self.depth, self.cost, self.error, self.calibration_error)):
-            lines.append(f'{index:4} {depth:5} {cost / 1e6:9.2f} {cost / self.cost[-1]:6.1%} {error:7.2%} '
-                         f'{calibration:12.2%}')
-        for name, errors in (('units', self.milestones_by_units), ('cost', self.milestones_by_cost)):
+            lines.append(f'{index:4} {depth:5} {cost / 1e6:9.2f} {cost / self.cost[-1]:6.1%} '
+                         f'{error:7.2%} {calibration:12.2%}')
+        for name, errors in (('units', self.milestones_by_units),
+                             ('cost', self.milestones_by_cost)):
             found = '  '.join(f'{label} {"no answer" if math.isnan(error) else f"{error:.2%}"}'
                               for label, error in zip(('1/4', '1/2', '3/4', '1'), errors))
             lines.append(f'error at milestones by {name}: {found}')
@@ -82,21 +82,24 @@ class Evaluation:
 
 
 def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str) -> Evaluation:
-    """Return the evaluation of `network` on `data`, both on the same device; the network ends in eval mode."""
+    """Return the evaluation of `network` on `data`, on the device of both."""
     answers = predict(network, preprocessing, data)
     labels = data.labels.cpu()
     exits = network.exits
     return Evaluation(
-        dataset, len(data), tuple(stage.depth for stage in exits), tuple(metrics.unit_positions(network)),
-        tuple(stage.cost for stage in exits),
+        dataset, len(data), tuple(stage.depth for stage in exits),
+        tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
         tuple(metrics.expected_calibration_error(answer, labels) for answer in answers))
 
 
 @torch.no_grad()
-def predict(network, preprocessing: Preprocessing, data: ImageSet, batch_size: int = 500) -> Tensor:
+def predict(network, preprocessing: Preprocessing, data: ImageSet,
+            batch_size: int = 500) -> Tensor:
     """Return the probabilities (exits, N, classes) of every exit for every image, on the CPU."""
     network.eval()
-    batches = [torch.stack([probabilities(logits) for logits in network(preprocessing.normalise(pixels))])
-               for pixels in data.images.split(batch_size)]
+    batches = []
+    for pixels in data.images.split(batch_size):
+        logits = network(preprocessing.normalise(pixels))
+        batches.append(torch.stack([probabilities(answer) for answer in logits]))
     return torch.cat(batches, dim=1).cpu()

@@ -10,8 +10,8 @@ def write_log(path: Path, rows: list[dict]) -> None:
     """
     Write all `rows` to `path` in one step; all have the same keys.
 
-    The rows are kept in the checkpoint and the file is written whole, so that the log of a run that was
-    killed and resumed has each epoch once.
+    The rows are kept in the checkpoint and the file is written whole, so that the log of a run
+    that was killed and resumed has each epoch once.
     """
     def write(temporary: Path) -> None:
         with open(temporary, 'w', newline='', encoding='utf-8') as file:
@@ -22,5 +22,5 @@ def write_log(path: Path, rows: list[dict]) -> None:
 
 
 def per_exit(name: str, values: list[float], digits: int = 5) -> dict[str, float]:
-    """Return one column for each exit: name_1, name_2, …"""
+    """Return one column for each exit: name_1, name_2 and so on."""
     return {f'{name}_{index}': round(value, digits) for index, value in enumerate(values, start=1)}

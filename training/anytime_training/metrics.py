@@ -1,7 +1,7 @@
 """How good the answers of an anytime network are (paper, section 4.1)."""
 
-import math
 from collections.abc import Sequence
+import math
 
 import torch
 from torch import Tensor
@@ -17,9 +17,10 @@ def top1_error(probabilities: Tensor, labels: Tensor) -> float:
 
 def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
     """
-    Return how far confidence is from accuracy, in 0..1, averaged over equally wide bins of confidence.
+    Return the expected calibration error, in 0..1: how far confidence is from accuracy.
 
-    The expected calibration error of Guo et al. (2017): Σ |bin|/N · |accuracy(bin) - confidence(bin)|.
+    Averaged over equally wide bins of confidence as by Guo et al. (2017), Σ |bin|/N ·
+    |accuracy(bin) - confidence(bin)|. Probabilities (N, classes), labels (N,).
     """
     confidence, answers = probabilities.double().max(dim=1)
     correct = (answers == labels).double()
@@ -36,12 +37,13 @@ def average_error(errors: Sequence[float]) -> float:
 
 def milestone_exits(positions: Sequence[float]) -> list[int | None]:
     """
-    Return, for each milestone, the latest exit at or before that share of the whole; None if none is.
+    Return the latest exit at or before each milestone, None where there is none yet.
 
     `positions` are those of the exits, in order, in units (as the paper counts) or in cost.
     """
     whole = positions[-1]
-    passed = [sum(position <= share * whole * (1 + _TINY) for position in positions) for share in MILESTONES]
+    passed = [sum(position <= share * whole * (1 + _TINY) for position in positions)
+              for share in MILESTONES]
     return [count - 1 if count else None for count in passed]
 
 
@@ -51,7 +53,7 @@ def milestone_errors(errors: Sequence[float], positions: Sequence[float]) -> lis
 
 
 def unit_positions(network) -> list[int]:
-    """Return how many units have been run, those of earlier networks of a sequence too, at each exit."""
+    """Return how many units, of all networks, have been run at each exit."""
     positions, before, depth, index = [], 0, 0, 0
     for stage in network.stages:
         if stage.network_index != index:

@@ -2,18 +2,18 @@
 
 from collections import defaultdict
 
+from anytime_perception.networks import AnytimeNetwork
 import torch
 from torch import nn, Tensor
-
-from anytime_perception.networks import AnytimeNetwork
 
 
 def make_optimiser(network: AnytimeNetwork, weights: Tensor, lr: float, momentum: float,
                    weight_decay: float) -> torch.optim.SGD:
     """
-    Return SGD that decays convolutions, leaves BN and biases alone, and decays each FC by its exit's weight.
+    Return SGD whose weight decay is the authors': convolutions in full, BN and biases not at all.
 
-    `weights` are the B_i (exits,): a head whose loss counts little is held back little (the authors' code).
+    A head is decayed in proportion to its weight in `weights`, the B_i (exits,): where its loss
+    counts little, it is held back little.
     """
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
     for module in network.modules():
@@ -24,7 +24,8 @@ def make_optimiser(network: AnytimeNetwork, weights: Tensor, lr: float, momentum
     for stage, weight in zip(network.exits, weights.tolist()):
         decays[weight_decay * weight].append(stage.head.fc.weight)
         decays[0.0].append(stage.head.fc.bias)
-    groups = [{'params': parameters, 'weight_decay': decay} for decay, parameters in decays.items()]
+    groups = [{'params': parameters, 'weight_decay': decay}
+              for decay, parameters in decays.items()]
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
 
 

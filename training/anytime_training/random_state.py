@@ -1,4 +1,4 @@
-"""Random numbers that depend only on what they are for, so that training can stop and go on anywhere."""
+"""Random numbers that depend only on what they are for, so that training can be resumed."""
 
 import zlib
 
@@ -7,7 +7,7 @@ import torch
 
 
 def derived_seed(seed: int, *purpose: int | str) -> int:
-    """Return a seed for one purpose, such as ('shuffle', epoch), independent of those for other purposes."""
+    """Return a seed for one purpose, such as ('shuffle', epoch), unlike those for others."""
     words = [zlib.crc32(word.encode()) if isinstance(word, str) else word for word in purpose]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
 
@@ -16,6 +16,7 @@ def generator(seed: int, *purpose: int | str) -> torch.Generator:
     """
     Return a generator for one purpose, on the CPU.
 
-    What it draws is the same on every device, and needs no saving: it is made anew from its purpose.
+    What it draws is the same on every device, and needs no saving: it is made anew from its
+        purpose.
     """
     return torch.Generator().manual_seed(derived_seed(seed, *purpose))

@@ -1,10 +1,7 @@
-"""A training run: a folder with its configuration, one subfolder per network, and the model file at the end."""
+"""A training run: a folder with its configuration, its networks and its model file."""
 
 import json
 from pathlib import Path
-
-import torch
-from tqdm import tqdm
 
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
@@ -14,6 +11,8 @@ from anytime_training import data
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.train import train_network
+import torch
+from tqdm import tqdm
 
 SCALE = 128.0  # the divisor of the authors' code
 
@@ -26,7 +25,8 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
 
     Raises
     ------
-    ValueError: for a wrong configuration, a run that exists when not resuming, or one that differs.
+    ValueError: for a wrong configuration, a run that exists when not resuming, or one that
+        differs.
     OSError: if it cannot be written.
 
     """
@@ -37,21 +37,22 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
         return config
     if not resume:
-        raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose another --output')
+        raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
+                         'another --output')
     stored = read_config_file(path)
     config = TrainConfig.of(stored)
     asked = TrainConfig.of({**stored, **values}).to_dict()
     for key, value in config.to_dict().items():
         if asked[key] != value:
-            raise ValueError(f'the run in {folder} has {key} {value!r}, not {asked[key]!r}; '
-                             'leave the option out to go on, or choose another --output')
+            raise ValueError(f'the run in {folder} has {key} {value!r}, not {asked[key]!r}; leave '
+                             'the option out to go on, or choose another --output')
     return config
 
 
 def execute_run(folder: Path, config: TrainConfig, device: torch.device, download: bool = False,
                 quiet: bool = False) -> Evaluation:
     """
-    Train what is left of the run in `folder`, evaluate it, and write model.safetensors and evaluation.json.
+    Train what is left of the run in `folder`, evaluate it, and write the model file.
 
     Raises
     ------
@@ -67,19 +68,21 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
     for units in config.units_per_block:
-        images = config.epochs * data.steps_per_epoch(len(train), config.batch_size) * config.batch_size
+        steps = config.epochs * data.steps_per_epoch(len(train), config.batch_size)
+        images = steps * config.batch_size
         with tqdm(total=images, unit='image', unit_scale=True, disable=quiet, dynamic_ncols=True,
                   desc=f'{config.strategy} n={units} c={config.channels}') as bar:
             def progress(done: int, text: str) -> None:
                 bar.update(done)
                 if text:
                     bar.set_postfix_str(text, refresh=False)
-            networks.append(train_network(config, units, len(dataset.class_ids), preprocessing, train, held_out,
-                                          folder / f'n{units}', progress))
+            networks.append(train_network(
+                config, units, len(dataset.class_ids), preprocessing, train, held_out,
+                folder / f'n{units}', progress))
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
-    model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing, evaluation.measured(),
-                             config.to_dict())
+    model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
+                             evaluation.measured(), config.to_dict())
     model_file.save(folder / 'model.safetensors', model)
     evaluation.write(folder / 'evaluation.json')
     return evaluation

@@ -1,16 +1,16 @@
 """
-Alternating strategies: which exit's loss is amplified in an iteration (paper, sections 3.2 and 4.4).
+Alternating strategies: which exit's loss is amplified (paper, sections 3.2 and 4.4).
 
-All share one interface. `probabilities` is how likely each exit is to be chosen now, `weights(step)` are the
-loss weights of iteration `step`, and `update(losses)` feeds back that iteration's losses. Everything
-stays on the device of the weights, and nothing waits for it. The draw of iteration `step` depends only on
-the seed and the step, so a strategy that is stopped and restored goes on with the same draws.
+All share one interface. `probabilities` is how likely each exit is to be chosen now,
+`weights(step)` are the loss weights of iteration `step`, and `update(losses)` feeds back that
+iteration's losses. Everything stays on the device of the weights, and nothing waits for it. The
+draw of iteration `step` depends only on the seed and the step, so a strategy that is stopped and
+restored goes on with the same draws.
 """
 
+from anytime_training.random_state import generator
 import torch
 from torch import Tensor
-
-from anytime_training.random_state import generator
 
 _BLOCK = 4096  # iterations whose draws are made, and moved to the device, at once
 
@@ -23,14 +23,14 @@ class Fixed:
         self._weights = weights
 
     def weights(self, step: int) -> Tensor:
-        """Return the loss weights (exits,) of iteration `step`."""
+        """Return the loss weights, (exits,), of iteration `step`."""
         return self._weights
 
     def update(self, losses: Tensor) -> None:
         """Take note of the losses (exits,) of the iteration."""
 
     def chosen(self, step: int) -> Tensor | None:
-        """Return the exit that iteration `step` amplifies, as a tensor (), or None if there is none."""
+        """Return the exit that iteration `step` amplifies, a tensor (), or None if it does not."""
         return None
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ class Alternating(Fixed):
         self._draws = weights.new_empty(0)
 
     def weights(self, step: int) -> Tensor:
-        """Return the loss weights (exits,) of iteration `step`: B, one of them raised."""
+        """Return the loss weights, (exits,), of iteration `step`: B with one of them raised."""
         raised = torch.arange(len(self._weights), device=self._weights.device) == self.chosen(step)
         return self._weights + self._extra * raised
 

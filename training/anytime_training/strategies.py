@@ -1,9 +1,8 @@
 """From the names in a configuration to weights and alternating strategies."""
 
-from torch import Tensor
-
 from anytime_training import weights as schemes
 from anytime_training.sampling import Alternating, Fixed
+from torch import Tensor
 
 STRATEGIES = ('none', 'aann')
 

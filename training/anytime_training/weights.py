@@ -1,9 +1,9 @@
 """
-Weight schemes: how much the loss of each exit counts, B_i in equation 2 (paper, sections 3.2 and 4.3).
+Weight schemes: the B_i of equation 2, how much each exit counts (paper, sections 3.2, 4.3).
 
-Every scheme returns a float32 tensor (count,) for the exits in order, and every scheme sums to 1: a scheme
-changes what is learned, not the size of the step. With that total, training for one exit only
-(`optimal`) is the ordinary training of a residual network at the same learning rate.
+Every scheme returns a float32 tensor (count,) for the exits in order, and every scheme sums to 1:
+a scheme changes what is learned, not the size of the step. With that total, training for one exit
+only (`optimal`) is the ordinary training of a residual network at the same learning rate.
 """
 
 import math
@@ -37,7 +37,8 @@ def exponential(count: int, base: float = 2.0) -> Tensor:
 
     """
     if not (base > 0 and math.isfinite(base)):
-        raise ValueError(f'the base of exponential weights is {base}; it must be positive and finite')
+        raise ValueError(f'the base of exponential weights is {base}; it must be positive '
+                         'and finite')
     exponents = torch.arange(_checked(count), dtype=torch.float64)
     return torch.softmax(exponents * math.log(base), dim=0).float()
 
@@ -74,8 +75,8 @@ def two_adic_valuation(number: int) -> int:
     return (number & -number).bit_length() - 1
 
 
-SCHEMES = {'constant': constant, 'half_end': half_end, 'linear': linear, 'exponential': exponential,
-           'sieve': sieve, 'optimal': optimal}
+SCHEMES = {'constant': constant, 'half_end': half_end, 'linear': linear,
+           'exponential': exponential, 'sieve': sieve, 'optimal': optimal}
 
 
 def _checked(count: int) -> int:

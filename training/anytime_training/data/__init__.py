@@ -5,8 +5,8 @@ from anytime_training.data.augment import steps_per_epoch, training_batches
 from anytime_training.data.export import export
 from anytime_training.data.image_set import Dataset, ImageSet, stratified_split
 
-__all__ = ['DATASETS', 'Dataset', 'ImageSet', 'export', 'load', 'steps_per_epoch', 'stratified_split',
-           'training_batches']
+__all__ = ['DATASETS', 'Dataset', 'ImageSet', 'export', 'load', 'steps_per_epoch',
+           'stratified_split', 'training_batches']
 
 DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
 
@@ -15,12 +15,13 @@ def load(name: str, data: str = '', size: int = 32, download: bool = False, warn
     """
     Return the data set `name` with images of `size` pixels a side.
 
-    `data` is the folder it is read from (all but digits), and into which `download` fetches it. `warn` is
-    called with a line of text for every image that is skipped.
+    `data` is the folder it is read from (all but digits), and into which `download` fetches it.
+    `warn` is called with a line of text for every image that is skipped.
 
     Raises
     ------
-    ValueError: for an unknown name, a missing folder or file, or a size that the data set does not have.
+    ValueError: for an unknown name, a missing folder or file, or a size that the data set does not
+        have.
 
     """
     if name not in DATASETS:

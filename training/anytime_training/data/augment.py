@@ -1,14 +1,13 @@
-"""Training batches, made on the device: random crops and flips, mean subtracted (paper, section 4.1)."""
+"""Training batches, made on the device: random crops and flips (paper, section 4.1)."""
 
 from collections.abc import Iterator
-
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.data.image_set import ImageSet
 from anytime_training.random_state import generator
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 
 def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: int, flip: bool,
@@ -16,10 +15,10 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
     """
     Yield the augmented batches of one epoch: inputs (B, 3, size, size) float32 and labels (B,).
 
-    Images are shuffled; each is padded by an eighth of its size (4 of 32), cropped back at a random
-    place and, with `flip`, mirrored half of the time. The padding is zero after the mean is subtracted.
-    What is drawn depends on `seed` and `epoch` alone. The last batch of an epoch is left out if it is
-    not full, unless it is the only one.
+    Images are shuffled; each is padded by an eighth of its size (4 of 32), cropped back at a
+    random place and, with `flip`, mirrored half of the time. The padding is zero after the mean is
+    subtracted. What is drawn depends on `seed` and `epoch` alone. The last batch of an epoch is
+    left out if it is not full, unless it is the only one.
     """
     draws = generator(seed, 'batches', epoch)
     count, size, device = len(data), data.images.shape[-1], data.images.device
@@ -37,8 +36,8 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
         padded = functional.pad(pixels, [padding] * 4).permute(0, 2, 3, 1)
         image = torch.arange(len(indices), device=device)[:, None, None]
         # Indexed with channels last, the result is a batch in that memory format already.
-        cropped = padded[image, rows[chosen, :, None], columns[chosen, None, :]].permute(0, 3, 1, 2)
-        yield cropped, data.labels[indices]
+        cropped = padded[image, rows[chosen, :, None], columns[chosen, None, :]]
+        yield cropped.permute(0, 3, 1, 2), data.labels[indices]
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

@@ -1,17 +1,17 @@
 """CIFAR-10 and CIFAR-100 (Krizhevsky 2009), from the files that torchvision downloads."""
 
-import pickle
 from pathlib import Path
+import pickle
 
+from anytime_training.data.image_set import ImageSet
 import numpy as np
 import torch
 
-from anytime_training.data.image_set import ImageSet
-
 _FILES = {
-    'cifar10': ('cifar-10-batches-py', [f'data_batch_{number}' for number in range(1, 6)], ['test_batch'],
-                'batches.meta', 'labels', 'label_names'),
-    'cifar100': ('cifar-100-python', ['train'], ['test'], 'meta', 'fine_labels', 'fine_label_names'),
+    'cifar10': ('cifar-10-batches-py', [f'data_batch_{number}' for number in range(1, 6)],
+                ['test_batch'], 'batches.meta', 'labels', 'label_names'),
+    'cifar100': ('cifar-100-python', ['train'], ['test'], 'meta', 'fine_labels',
+                 'fine_label_names'),
 }
 
 
@@ -31,11 +31,13 @@ def load(name: str, folder: str | Path, download: bool = False,
     folder = Path(folder)
     if download:
         from torchvision import datasets
-        {'cifar10': datasets.CIFAR10, 'cifar100': datasets.CIFAR100}[name](str(folder), download=True)
+        fetch = {'cifar10': datasets.CIFAR10, 'cifar100': datasets.CIFAR100}[name]
+        fetch(str(folder), download=True)
     if (folder / subfolder).is_dir():
         folder = folder / subfolder
     class_ids = tuple(_read(folder / meta, names_key)[0])
-    return (_read_images(folder, train, label_key), _read_images(folder, test, label_key), class_ids)
+    return (_read_images(folder, train, label_key), _read_images(folder, test, label_key),
+            class_ids)
 
 
 def _read_images(folder: Path, files: list[str], label_key: str) -> ImageSet:
@@ -51,7 +53,8 @@ def _read(path: Path, *keys: str) -> list:
             content = _PlainUnpickler(file, encoding='latin1').load()
         return [content[key] for key in keys]
     except FileNotFoundError as error:
-        raise ValueError(f'there is no {path}; name the folder with --data, or add --download') from error
+        raise ValueError(f'there is no {path}; name its folder with --data, or add --download'
+                         ) from error
     except (OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(f'{path} is not a file of CIFAR: {error!r}') from error
 

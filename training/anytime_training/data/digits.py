@@ -1,9 +1,8 @@
-"""The handwritten digits that scikit-learn carries: 1797 scanned images of 8x8 pixels, no download."""
-
-import numpy as np
-import torch
+"""The 1797 scanned handwritten digits, 8x8 pixels, that scikit-learn carries."""
 
 from anytime_training.data.image_set import from_pictures, ImageSet, stratified_split
+import numpy as np
+import torch
 
 CLASS_IDS = tuple(str(digit) for digit in range(10))
 _TEST_FRACTION = 0.2

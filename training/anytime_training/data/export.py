@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import cv2
-
 from anytime_training.data.image_set import Dataset
+import cv2
 
 
 def export(dataset: Dataset, folder: str | Path) -> int:

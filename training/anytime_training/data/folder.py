@@ -1,15 +1,14 @@
 """One's own images: a folder for each class."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
+import os
 from pathlib import Path
-
-import cv2
-import numpy as np
-import torch
 
 from anytime_perception.preprocessing import square
 from anytime_training.data.image_set import ImageSet, stratified_split
+import cv2
+import numpy as np
+import torch
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 _TEST_FRACTION = 0.2
@@ -19,14 +18,15 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     """
     Return training images, test images and class names of class folders.
 
-    Either `folder`/train/<class>/… and `folder`/test/<class>/…, or only `folder`/<class>/…, of which a fixed
-    stratified fifth becomes the test images. Images may have any size: the largest centred square is scaled
-    to `size` pixels a side. An image that cannot be read is skipped and named through `warn`.
+    Either `folder`/train/<class>/… and `folder`/test/<class>/…, or only `folder`/<class>/…, of
+    which a fixed stratified fifth becomes the test images. Images may have any size: the largest
+    centred square is scaled to `size` pixels a side. An image that cannot be read is skipped and
+    named through `warn`.
 
     Raises
     ------
-    ValueError: for a missing folder, fewer than two classes, a class without images, or classes in test
-        that training does not have.
+    ValueError: for a missing folder, fewer than two classes, a class without images, or classes in
+        test that training does not have.
 
     """
     folder = Path(folder)
@@ -38,14 +38,15 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
         train, test = stratified_split(everything.labels, _TEST_FRACTION)
         return everything.subset(train), everything.subset(test), class_ids
     if not (folder / 'test').is_dir():
-        raise ValueError(f'{folder} has a folder train but no folder test; add one, or put the classes '
-                         f'directly under {folder}')
+        raise ValueError(f'{folder} has a folder train but no folder test; add one, or put the '
+                         f'classes directly under {folder}')
     class_ids = _subfolders(folder / 'train')
     unknown = sorted(set(_subfolders(folder / 'test')) - set(class_ids))
     if unknown:
-        raise ValueError(f'{folder / "test"} has classes that {folder / "train"} lacks: {", ".join(unknown)}')
-    return (_read(folder / 'train', class_ids, size, warn), _read(folder / 'test', class_ids, size, warn),
-            class_ids)
+        raise ValueError(f'{folder / "test"} has classes that {folder / "train"} lacks: '
+                         f'{", ".join(unknown)}')
+    return (_read(folder / 'train', class_ids, size, warn),
+            _read(folder / 'test', class_ids, size, warn), class_ids)
 
 
 def _subfolders(folder: Path) -> tuple[str, ...]:
@@ -60,9 +61,11 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
     """Return the images of `folder`/<class>/**, in the order of their names."""
     files, labels = [], []
     for label, class_id in enumerate(class_ids):
-        found = sorted(path for path in (folder / class_id).rglob('*') if path.suffix.lower() in SUFFIXES)
+        found = sorted(path for path in (folder / class_id).rglob('*')
+                       if path.suffix.lower() in SUFFIXES)
         if not found:
-            raise ValueError(f'the class folder {folder / class_id} holds no images ({", ".join(SUFFIXES)})')
+            raise ValueError(f'the class folder {folder / class_id} holds no images '
+                             f'({", ".join(SUFFIXES)})')
         files += found
         labels += [label] * len(found)
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
@@ -83,12 +86,13 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
     result = ImageSet(images[kept], torch.tensor(labels)[kept])
     empty = sorted(set(range(len(class_ids))) - set(result.labels.tolist()))
     if empty:
-        raise ValueError(f'the class folder {folder / class_ids[empty[0]]} holds no image that can be read')
+        raise ValueError(f'the class folder {folder / class_ids[empty[0]]} holds no image '
+                         'that can be read')
     return result
 
 
 def read_picture(path: Path) -> np.ndarray | None:
-    """Return the picture at `path` as (H, W, 3) uint8 RGB, turned as its EXIF says, or None if it is none."""
+    """Return the picture at `path` as (H, W, 3) uint8 RGB, or None if it is none."""
     try:
         # Not cv2.imread: it cannot open every file name on every platform.
         picture = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)

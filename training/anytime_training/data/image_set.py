@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anytime_perception.preprocessing import square
+from anytime_training.random_state import generator
 import numpy as np
 import torch
 from torch import Tensor
-
-from anytime_perception.preprocessing import square
-from anytime_training.random_state import generator
 
 SPLIT_SEED = 2017  # of every fixed-seed split: the same images are held back in every run
 
@@ -46,7 +45,8 @@ class Dataset:
 
     Attributes
     ----------
-    validation_at_end: images at the end of `train` to validate on; 0 means a stratified tenth of them.
+    validation_at_end: images at the end of `train` to validate on; 0 means a stratified tenth of
+        them.
 
     """
 
@@ -78,9 +78,10 @@ def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
 
 def stratified_split(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     """
-    Split indices of `labels` (N,) into the larger part and `fraction` of each class, both in order.
+    Split the indices of `labels` (N,), in order; the second part is `fraction` of each class.
 
-    The same labels are always split alike. A class with at least two images has one in either part.
+    The same labels are always split alike. A class with at least two images has one in either
+    part.
     """
     held_back = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():

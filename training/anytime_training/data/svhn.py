@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from anytime_training.data.image_set import ImageSet
 import numpy as np
 import torch
-
-from anytime_training.data.image_set import ImageSet
 
 CLASS_IDS = tuple(str(digit) for digit in range(10))
 
@@ -25,12 +24,13 @@ def load(folder: str | Path, download: bool = False) -> tuple[ImageSet, ImageSet
         for split in ('train', 'extra', 'test'):
             SVHN(str(folder), split, download=True)
     parts = [_read(folder / f'{split}_32x32.mat') for split in ('train', 'extra')]
-    train = ImageSet(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+    train = ImageSet(torch.cat([part.images for part in parts]),
+                     torch.cat([part.labels for part in parts]))
     return train, _read(folder / 'test_32x32.mat')
 
 
 def _read(path: Path) -> ImageSet:
-    """Return the images of one .mat file: X (32, 32, 3, N) uint8, y (N, 1) with 10 for the digit 0."""
+    """Return the images of a .mat file: X (32, 32, 3, N) uint8, y (N, 1), 10 for the digit 0."""
     from scipy.io import loadmat  # slow to import, and only needed here
     try:
         content = loadmat(path)
@@ -39,7 +39,8 @@ def _read(path: Path) -> ImageSet:
         if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3, 32, 32):
             raise ValueError(f'images of shape {pixels.shape}')
     except FileNotFoundError as error:
-        raise ValueError(f'there is no {path}; name the folder with --data, or add --download') from error
+        raise ValueError(f'there is no {path}; name its folder with --data, or add --download'
+                         ) from error
     except (OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(f'{path} is not a file of SVHN: {error!r}') from error
     return ImageSet(torch.from_numpy(pixels), torch.from_numpy(labels))
