@@ -47,7 +47,8 @@ class AnytimeEngine:
     device: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
     budget: for images that come without one: seconds from arrival, a Budget, or None for until complete.
     confidence: stop refining once the most likely class has this probability; None for never.
-    threads: CPU threads of torch; None leaves torch's choice.
+    threads: CPU threads of torch. One by default: more are quicker on an idle machine, but on a busy one they
+        wait for each other at every layer, and a pass takes many times as long.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class AnytimeEngine:
 
     def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
-                 threads: int | None = None):
+                 threads: int = 1):
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
         self.budget = Budget.of(budget)
@@ -182,8 +183,7 @@ class AnytimeEngine:
     def _work(self, ready: Future) -> None:
         """Run on the worker thread: prepare and measure, then refine whatever image is the newest."""
         try:
-            if self._threads is not None:
-                torch.set_num_threads(self._threads)
+            torch.set_num_threads(self._threads)
             with torch.inference_mode():
                 self._runner = TorchRunner(self.model.network, self.device)
                 ready.set_result(self._measure())

@@ -13,9 +13,9 @@ def declare_parameters(node: Node) -> None:
     node.declare_parameter('device', 'auto', _describe(
         'Where the network runs: auto (a GPU where there is one), cpu, cuda or cuda:N. '
         'Read when the node is configured.'))
-    node.declare_parameter('threads', 0, _describe(
-        'CPU threads of the network, 0 for as many as there are cores. Read when the node is configured.',
-        integers=(0, 256)))
+    node.declare_parameter('threads', 1, _describe(
+        'CPU threads of the network. More than one helps only on a machine with idle cores. '
+        'Read when the node is configured.', integers=(1, 256)))
     node.declare_parameter('image_transport', 'raw', _describe(
         'raw (sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage). '
         'Read when the node is activated.'))

@@ -74,7 +74,7 @@ class PerceptionNode(LifecycleNode):
             self._check_values()
             self._engine = engine.AnytimeEngine(
                 model, self.get_parameter('device').value,
-                threads=self.get_parameter('threads').value or None)
+                threads=self.get_parameter('threads').value)
         except ValueError as error:
             self.get_logger().error(f'cannot configure: {error}')
             return TransitionCallbackReturn.FAILURE
