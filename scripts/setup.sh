@@ -163,9 +163,13 @@ else
     [ "$(uname -sm)" = 'Linux x86_64' ] || no_wheels "This is $(uname -sm)"
     PATH="${PATH//"$ANYTIME_VENV/bin:"/}"
     python="$(python_for_wheels)"
+    [ -n "$python" ] || [ ! -x /usr/bin/python3 ] || no_wheels "This machine has $(/usr/bin/python3 -V)"
     install_system_packages "$python"
-    python="$(python_for_wheels)"
-    [ -n "$python" ] || no_wheels "The newest Python found is $(python3 -V 2>&1)"
+    if [ -z "$python" ]; then
+        python="$(python_for_wheels)"
+        [ -n "$python" ] || no_wheels "This machine's packages have $(/usr/bin/python3 -V)"
+        install_system_packages "$python"
+    fi
     cat scripts/requirements-ros.txt scripts/requirements.txt >build/requirements.txt
     fill_venv "$python" build/requirements.txt
 fi
