@@ -1,7 +1,7 @@
 """Writing files so that a kill or a full disk never leaves half of one."""
 
-import os
 from collections.abc import Callable
+import os
 from pathlib import Path
 
 
@@ -9,8 +9,8 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
     """
     Call `write` with a temporary path beside `path`, then put the result in place in one step.
 
-    Until that step `path` keeps what it held; if `write` raises, the temporary file is removed. Folders
-    that are missing are made.
+    Until that step `path` keeps what it held; if `write` raises, the temporary file is removed.
+    Folders that are missing are made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

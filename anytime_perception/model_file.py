@@ -1,23 +1,23 @@
 """
 The model file: weights, architecture, labels, preprocessing and what was measured, in one file.
 
-The container is safetensors: tensors and a JSON header, so loading never runs code from the file. The
-header's metadata hold a JSON text under `anytime_perception`; `mean` is the preprocessing's mean and
-`network.*` are the weights.
+The container is safetensors: tensors and a JSON header, so loading never runs code from the file.
+    The
+header's metadata hold a JSON text under `anytime_perception`; `mean` is the preprocessing's mean
+and `network.*` are the weights.
 """
 
+from dataclasses import asdict, dataclass, field
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-import torch
-from safetensors import safe_open, SafetensorError
-from safetensors.torch import save_file
 
 from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
+from safetensors import safe_open, SafetensorError
+from safetensors.torch import save_file
+import torch
 
 VERSION = 1
 _MAX_UNITS_PER_BLOCK = 1000  # far above any real network; bounds what a damaged file can make us build

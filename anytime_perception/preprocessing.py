@@ -41,7 +41,8 @@ class Preprocessing:
     Attributes
     ----------
     size: pixels a side.
-    mean: float32 tensor (3, 1, 1) per channel or (3, size, size) per pixel (the paper's), in 0..255.
+    mean: float32 tensor (3, 1, 1) per channel or (3, size, size) per pixel (the paper's), in
+        0..255.
     scale: divisor, in 0..255 (128 in the authors' code).
 
     """

@@ -46,7 +46,8 @@ def main() -> int:
     """Run the demo; return its exit status."""
     options = parse_arguments()
     options.output.mkdir(parents=True, exist_ok=True)
-    # A shell that starts this in the background has Ctrl-C ignored; and SIGTERM must clean up as well.
+    # A shell that starts this in the background has Ctrl-C ignored; and SIGTERM must clean up as
+    # well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     before = set(_SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else set()
@@ -84,7 +85,8 @@ def export_digits(output: Path) -> Path:
 
 def play(options: argparse.Namespace, model: Path, images: Path) -> bool:
     """Run the three processes until the planner ends; whatever happens, none of them is left. Return success."""
-    from ament_index_python.packages import get_package_prefix, get_package_share_directory
+    from ament_index_python.packages import (get_package_prefix,
+                                             get_package_share_directory)
     executables = Path(get_package_prefix('anytime_perception'), 'lib', 'anytime_perception')
     environment = ros_environment(Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
     summary = options.output / 'planner.json'

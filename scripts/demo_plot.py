@@ -5,7 +5,8 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import pyplot  # noqa: E402  (the backend must be chosen before)
+from matplotlib import \
+    pyplot  # noqa: E402  (the backend must be chosen before)
 
 
 def plot(summary: dict, path: Path) -> None:

@@ -1,13 +1,14 @@
 """The budget: how long a refinement may take."""
 
-import math
 from dataclasses import dataclass
+import math
 
 
 @dataclass(frozen=True)
 class Budget:
     """
-    A duration counted from the image's arrival, an absolute deadline, or both (the earlier counts).
+    A duration counted from the image's arrival, an absolute deadline, or both (the earlier
+    counts).
 
     Attributes
     ----------

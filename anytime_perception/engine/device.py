@@ -9,7 +9,8 @@ class DeviceError(ValueError):
 
 def choose_device(name: str) -> torch.device:
     """
-    Return the device called `name`: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
+    Return the device called `name`: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is
+        one.
 
     Raises
     ------

@@ -1,15 +1,11 @@
 """The engine: one worker thread, a place for the newest image, and an answer at any moment."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+import threading
+import time
 from typing import Any
-
-import numpy as np
-import torch
-from torch import nn
 
 from anytime_perception.engine.budget import Budget
 from anytime_perception.engine.device import choose_device
@@ -18,9 +14,13 @@ from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.runner import TorchRunner
 from anytime_perception.model_file import Model
+import numpy as np
+import torch
+from torch import nn
 
 _PROFILE_PASSES = 100
 _PROFILE_SECONDS = 3.0
+_PROFILE_PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, too
 _PROFILE_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in the profile
 
 
@@ -38,17 +38,19 @@ class AnytimeEngine:
     """
     Refines images stage by stage on one worker thread, which makes every torch call.
 
-    A submitted image waits in a place for one: a newer image replaces it there, and stops the image in
+    A submitted image waits in a place for one: a newer image replaces it there, and stops the
+        image in
     flight as soon as that has an answer. Use it as a context manager.
 
     Parameters
     ----------
     model: a Model from `model_file.load`, or a bare network.
     device: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
-    budget: for images that come without one: seconds from arrival, a Budget, or None for until complete.
+    budget: for images that come without one: seconds from arrival, a Budget, or None for until
+        complete.
     confidence: stop refining once the most likely class has this probability; None for never.
-    threads: CPU threads of torch. One by default: more are quicker on an idle machine, but on a busy one they
-        wait for each other at every layer, and a pass takes many times as long.
+    threads: CPU threads of torch. One by default: more are quicker on an idle machine, but on a
+        busy one they wait for each other at every layer, and a pass takes many times as long.
 
     Attributes
     ----------
@@ -96,11 +98,13 @@ class AnytimeEngine:
 
     def refine(self, image: np.ndarray, budget: float | Budget | None = None) -> Iterator[Refinement]:
         """
-        Submit `image` (H, W, 3) uint8 RGB and yield its refinements, each better than the one before.
+        Submit `image` (H, W, 3) uint8 RGB and yield its refinements, each better than the one
+        before.
 
-        The last has a final status and comes within `budget` (seconds from now, a Budget, or None for the
-        standing budget), except that the first exit is always waited for. Leaving the loop early preempts.
-        If a newer image takes its place before it was started, nothing is yielded.
+        The last has a final status and comes within `budget` (seconds from now, a Budget, or None
+        for the standing budget), except that the first exit is always waited for. Leaving the
+        loop early preempts. If a newer image takes its place before it was started, nothing is
+        yielded.
 
         Raises
         ------
@@ -123,8 +127,8 @@ class AnytimeEngine:
         budget: as in `refine`; counted from `arrival`.
         arrival: on `time.monotonic`; None means now.
         tag: anything; comes back in each refinement.
-        on_refinement: called with each refinement, in order, from the worker or from whoever stopped the
-            pass; must be quick.
+        on_refinement: called with each refinement, in order, from the worker or from whoever
+            stopped the pass; must be quick.
         on_failure: called with the exception if the image could not be prepared or run.
 
         """
@@ -146,8 +150,9 @@ class AnytimeEngine:
         """
         Return the newest refinement at once and stop the image in flight. Any thread may call it.
 
-        While the image in flight has no answer yet, that is the previous image's newest refinement, and
-        the image in flight stops at its first exit. None if nothing was ever answered.
+        While the image in flight has no answer yet, that is the previous image's newest
+        refinement, and the image in flight stops at its first exit. None if nothing was ever
+        answered.
         """
         current = self._current
         if current is not None:
@@ -207,35 +212,42 @@ class AnytimeEngine:
 
     def _refine(self, image_pass: ImagePass) -> None:
         """Compute stage after stage until the pass has ended."""
+        elapsed: list[float] = []  # until each exit so far
         try:
             image = image_pass.image
             self._runner.begin(self.model.preprocessing(image() if callable(image) else image))
-            exit_index = 0
-            for index, stage in enumerate(self._stages):
+            for index in range(len(self._stages)):
                 probabilities = self._runner.run(index)
                 if probabilities is not None:
-                    status = self._status_after(image_pass, exit_index, probabilities)
-                    if status is not None:
-                        image_pass.add(self._refinement(image_pass, exit_index, probabilities, status))
-                    exit_index += 1
+                    elapsed.append(time.monotonic() - image_pass.arrival)
+                    self._answer(image_pass, len(elapsed) - 1, elapsed[-1], probabilities)
                 elif self._waiting is not None:
                     image_pass.stop(Status.SUPERSEDED)
                 if self._closing:
                     image_pass.stop(Status.PREEMPTED)
                     image_pass.drop()
                 if image_pass.ended:
-                    return
+                    break
         except Exception as error:
             self.counts.failed += 1
             image_pass.drop(error)
+        self.profile.learn(elapsed)
 
-    def _status_after(self, image_pass: ImagePass, exit_index: int,
-                      probabilities: np.ndarray) -> Status | None:
-        """Return the status of the answer just computed; None (and the pass is stopped) if it came too late."""
-        now = time.monotonic()
+    def _answer(self, image_pass: ImagePass, exit_index: int, elapsed: float,
+                probabilities: np.ndarray) -> None:
+        """Add the answer just computed to the pass, or end the pass if it came too late."""
+        now = image_pass.arrival + elapsed
         if now > image_pass.deadline and exit_index > 0:
             image_pass.stop(Status.BUDGET_SPENT)  # the answer before this one was there in time
-            return None
+            return
+        stage, whole = self._exits[exit_index], self._exits[-1].cost
+        image_pass.add(Refinement(
+            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost, stage.cost / whole,
+            probabilities, elapsed, image_pass.arrival, image_pass.deadline - image_pass.arrival,
+            self._status(image_pass, exit_index, now, probabilities), image_pass.tag))
+
+    def _status(self, image_pass: ImagePass, exit_index: int, now: float, probabilities: np.ndarray) -> Status:
+        """Return whether, and why, an answer is the last of its image."""
         if exit_index + 1 == len(self._exits):
             return Status.COMPLETE
         if self.confidence is not None and probabilities.max() >= self.confidence:
@@ -245,14 +257,6 @@ class AnytimeEngine:
         if self._waiting is not None:
             return Status.SUPERSEDED
         return Status.REFINING
-
-    def _refinement(self, image_pass: ImagePass, exit_index: int, probabilities: np.ndarray,
-                    status: Status) -> Refinement:
-        stage = self._exits[exit_index]
-        return Refinement(
-            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
-            stage.cost / self._exits[-1].cost, probabilities, time.monotonic() - image_pass.arrival,
-            image_pass.arrival, image_pass.deadline - image_pass.arrival, status, image_pass.tag)
 
     def _measure(self) -> LatencyProfile:
         """Warm up, then measure the latency of each exit."""
@@ -269,4 +273,5 @@ class AnytimeEngine:
                 if self._runner.run(index) is not None:
                     elapsed.append(time.monotonic() - arrival)
             passes.append(elapsed)
-        return LatencyProfile.of(np.array(passes[warm_up:]))
+            time.sleep(_PROFILE_PAUSE)
+        return LatencyProfile(np.array(passes[warm_up:]))

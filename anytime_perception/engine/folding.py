@@ -2,18 +2,18 @@
 
 import copy
 
+from anytime_perception.networks.layers import Unit
 from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-from anytime_perception.networks.layers import Unit
 
 
 class FoldedUnit(nn.Module):
     """
     A unit whose second and third normalisation live in its convolutions.
 
-    The first stays: it comes before a zero-padded convolution, so its shift does not reach the border.
+    The first stays: it comes before a zero-padded convolution, so its shift does not reach the
+        border.
     """
 
     def __init__(self, unit: Unit):

@@ -1,11 +1,11 @@
 """The pass over one image: its refinements so far, and how it ends."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from anytime_perception.engine.budget import Budget
@@ -18,8 +18,9 @@ class ImagePass:
     """
     What happens to one image, from its arrival to its one final status.
 
-    The worker adds refinements; any thread may stop it or change its budget. The first exit is always
-    waited for: a stop before it takes effect there, so that every image that is started gets an answer.
+    The worker adds refinements; any thread may stop it or change its budget. The first exit is
+    always waited for: a stop before it takes effect there, so that every image that is started
+        gets an answer.
 
     Attributes
     ----------
@@ -144,7 +145,8 @@ class ImagePass:
 
     def _deliver(self) -> None:
         """
-        Hand refinements to the listener, in order, each once, without waiting for another thread that does so.
+        Hand refinements to the listener, in order, each once, without waiting for another thread
+        that does so.
 
         Whoever holds the lock delivers what others have added meanwhile.
         """

@@ -1,34 +1,65 @@
-"""The latency profile: how long each exit takes on this very device."""
+"""The latency profile: how long each exit takes on this very device, as it is now."""
 
-from dataclasses import dataclass
+import collections
+from collections.abc import Sequence
+import time
 
 import numpy as np
 
+_WINDOW = 100            # passes that the profile remembers
+_REFRESH_SECONDS = 0.1   # between two looks at what was learned
+_STEP_QUANTILE = 0.95
 
-@dataclass(frozen=True, eq=False)
+
 class LatencyProfile:
     """
-    Time from an image's arrival to each exit, measured with nothing else to do.
+    Time from an image's arrival to each exit: measured at start, then learned from every pass.
+
+    Exits keep the proportions measured at start; what is learned is how late the first exit comes
+    and by how much everything after it is slower or quicker. So a machine that slows down is
+    noticed at every exit, also at those that no budget has reached for a while.
 
     Attributes
     ----------
     median, p99: seconds from arrival to each exit (exits,).
-    step: seconds from the previous exit to each exit, 99th percentile (exits,); for the first, its p99.
+    step: seconds from the previous exit to each exit, 95th percentile (exits,).
 
     """
 
-    median: np.ndarray
-    p99: np.ndarray
-    step: np.ndarray
+    def __init__(self, elapsed: np.ndarray):
+        """Start from `elapsed` (passes, exits), seconds from arrival to each exit."""
+        typical = np.median(elapsed, axis=0)
+        self._since_first = typical - typical[0]
+        self._typical_step = np.maximum(np.diff(typical, prepend=0.0), 1e-9)
+        self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
+        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=4 * _WINDOW)
+        for row in elapsed:
+            self._remember(row)
+        self._refresh()
 
-    @classmethod
-    def of(cls, elapsed: np.ndarray) -> 'LatencyProfile':
-        """Return the profile of `elapsed` (passes, exits), seconds from arrival to each exit."""
-        steps = np.diff(elapsed, axis=1, prepend=0.0)
-        return cls(np.median(elapsed, axis=0), np.quantile(elapsed, 0.99, axis=0),
-                   np.quantile(steps, 0.99, axis=0))
+    def learn(self, elapsed: Sequence[float]) -> None:
+        """Learn from one pass: seconds from arrival to each of the exits it reached, in order."""
+        if len(elapsed):
+            self._remember(elapsed)
+            if time.monotonic() > self._refreshed + _REFRESH_SECONDS:
+                self._refresh()
 
     def exit_within(self, seconds: float) -> int | None:
         """Return the last exit that answers within `seconds` of arrival (p99), None if even the first does not."""
-        reached = int(np.searchsorted(np.maximum.accumulate(self.p99), seconds, side='right'))
+        reached = int(np.searchsorted(self.p99, seconds, side='right'))
         return reached - 1 if reached else None
+
+    def _remember(self, elapsed: Sequence[float]) -> None:
+        last = len(elapsed) - 1
+        self._first.append(elapsed[0])
+        if self._since_first[last] > 0:
+            self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
+            self._step_pace.extend(np.diff(elapsed) / self._typical_step[1:last + 1])
+
+    def _refresh(self) -> None:
+        first, pace = (np.quantile(values, (0.5, 0.99)) for values in (self._first, self._pace))
+        self.median = first[0] + pace[0] * self._since_first
+        self.p99 = first[1] + pace[1] * self._since_first
+        self.step = np.quantile(self._step_pace, _STEP_QUANTILE) * self._typical_step
+        self._refreshed = time.monotonic()

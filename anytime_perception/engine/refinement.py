@@ -1,7 +1,7 @@
 """The refinement: the answer of one exit for one image."""
 
-import enum
 from dataclasses import dataclass
+import enum
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class Refinement:
     cost: multiply-adds of everything run for this answer; `cost_fraction` of the whole pass.
     probabilities: float32 (num_classes,), summing to 1.
     elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
-    budget: seconds from the image's arrival to its deadline, as known when this was answered; inf for none.
+    budget: seconds from the image's arrival to its deadline, as known when this was answered; inf
+        for none.
     status: whether, and why, it is the last of its image.
     tag: what was handed in with the image, untouched.
 

@@ -1,20 +1,19 @@
 """How stages are run on a device, behind one small interface; only the engine's worker thread calls it."""
 
-import numpy as np
-import torch
-from torch import nn, Tensor
-
 from anytime_perception.engine.folding import fold
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.networks.layers import probabilities
+import numpy as np
+import torch
+from torch import nn, Tensor
 
 
 class TorchRunner:
     """
     Runs the stages of a network one at a time with torch, on the CPU or a GPU.
 
-    Normalisation is folded and features are kept channels-last. `begin` takes an image, then each `run`
-    computes the next stage.
+    Normalisation is folded and features are kept channels-last. `begin` takes an image, then each
+    `run` computes the next stage.
     """
 
     def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):

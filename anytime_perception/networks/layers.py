@@ -11,8 +11,8 @@ class Unit(nn.Module):
     """
     One residual bottleneck unit `f_i`: BN, conv3x3, BN, ReLU, conv3x3, BN, added to its input.
 
-    The pyramidal unit of Han et al. (2017) that the paper uses: two convolutions, no ReLU after the
-    first BN nor after the addition. Maps (N, channels, H, W) to the same shape.
+    The pyramidal unit of Han et al. (2017) that the paper uses: two convolutions, no ReLU after
+    the first BN nor after the addition. Maps (N, channels, H, W) to the same shape.
     """
 
     def __init__(self, channels: int):
@@ -51,8 +51,9 @@ def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
     """
     Return the layers before the first unit.
 
-    Up to 64x64 pixels this is the paper's bare 3x3 convolution. Larger inputs are first halved by strided
-    convolutions (conv3x3, BN, ReLU) until they are at most 64 pixels a side, as ResNets do for 224x224.
+    Up to 64x64 pixels this is the paper's bare 3x3 convolution. Larger inputs are first halved by
+    strided convolutions (conv3x3, BN, ReLU) until they are at most 64 pixels a side, as ResNets
+    do for 224x224.
     """
     layers: list[nn.Module] = []
     for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):

@@ -1,19 +1,19 @@
 """The anytime network (ANN): a residual network that answers at many depths (paper, sections 3.1, 4.1)."""
 
-from torch import nn, Tensor
-
 from anytime_perception.networks import layers
 from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
+from torch import nn, Tensor
 
 BLOCKS = 3
 
 
 class AnytimeNetwork(nn.Module):
     """
-    Three blocks of `units_per_block` residual units with exits every `period` units, the last unit always.
+    Three blocks of `units_per_block` residual units with exits every `period` units, the last
+    unit always.
 
-    Channels double and resolution halves between blocks, so every unit costs the same. Exits sit at
-    depths L, L - s, L - 2s, … (paper, appendix B) and are left out above `first_exit`.
+    Channels double and resolution halves between blocks, so every unit costs the same. Exits sit
+    at depths L, L - s, L - 2s, … (paper, appendix B) and are left out above `first_exit`.
 
     Parameters
     ----------
@@ -21,14 +21,15 @@ class AnytimeNetwork(nn.Module):
     channels: the paper's c, channels of the first block.
     num_classes: size of each answer.
     period: the paper's s, units from one exit to the next.
-    first_exit: no exit before this depth; 1 keeps all. Members of an EANN need none at or before the depth
-        of their predecessor.
+    first_exit: no exit before this depth; 1 keeps all. Members of an EANN need none at or before
+        the depth of their predecessor.
     input_size: pixels a side of the (square) input.
     in_channels: of the input, 3 for RGB.
 
     Raises
     ------
-    ValueError: for a size that is not a positive integer, or a `first_exit` deeper than the network.
+    ValueError: for a size that is not a positive integer, or a `first_exit` deeper than the
+        network.
 
     """
 

@@ -1,29 +1,30 @@
 """The sequence of exponentially deepening anytime networks (EANN; paper, section 3.3)."""
 
-import itertools
 from collections.abc import Sequence
-
-from torch import nn, Tensor
+import itertools
 
 from anytime_perception.networks.network import AnytimeNetwork
 from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
+from torch import nn, Tensor
 
 
 class AnytimeSequence(nn.Module):
     """
     Anytime networks run one after the other, in order of depth, each on the image itself.
 
-    The paper's reporting rule: an exit of a later network is an answer only where it is deeper than the
-    whole previous network; before that the previous network's final answer stands. Heads that are
-    never reported are not run, so `cost` does not count them.
+    The paper's reporting rule: an exit of a later network is an answer only where it is deeper
+    than the whole previous network; before that the previous network's final answer stands. Heads
+    that are never reported are not run, so `cost` does not count them.
 
     Parameters
     ----------
-    networks: independently trained networks of strictly growing depth, for the same classes and input.
+    networks: independently trained networks of strictly growing depth, for the same classes and
+        input.
 
     Raises
     ------
-    ValueError: for no networks, depths that do not grow, or members that differ in classes or input.
+    ValueError: for no networks, depths that do not grow, or members that differ in classes or
+        input.
 
     """
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from torch import nn, Tensor
-
 from anytime_perception.networks.cost import count_macs
+from torch import nn, Tensor
 
 
 class Stage(nn.Module):
     """
     The units after one exit up to and including the next, and that exit's head.
 
-    A stage without a head (`head is None`) only computes features; computation can be stopped after it.
+    A stage without a head (`head is None`) only computes features; computation can be stopped
+    after it.
 
     Attributes
     ----------

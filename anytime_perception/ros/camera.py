@@ -4,6 +4,8 @@ import array
 from pathlib import Path
 import random
 
+from anytime_perception.msg import Label
+from anytime_perception.ros.spin import spin
 import cv2
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -11,16 +13,14 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from anytime_perception.msg import Label
-from anytime_perception.ros.spin import spin
-
 _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp'}
 _GREY = 114
 
 
 class Camera(Node):
     """
-    Publishes `image` (rgb8) at a steady rate, and with it `label`, the name of the picture's folder.
+    Publishes `image` (rgb8) at a steady rate, and with it `label`, the name of the picture's
+    folder.
 
     Pictures are shown in random order, each scaled to the height of the frame and centred.
     """
@@ -61,7 +61,8 @@ class Camera(Node):
                 raise ValueError('none of the files is a picture')
             return
         image = Image(width=self._size[0], height=self._size[1], encoding='rgb8', step=3 * self._size[0])
-        # Assigning an array('B') is quick; bytes or an ndarray would be checked element by element.
+        # Assigning an array('B') is quick; bytes or an ndarray would be checked element by
+        # element.
         image.data = array.array('B', frame(picture[:, :, ::-1], *self._size).tobytes())
         image.header.frame_id = 'camera'
         image.header.stamp = self.get_clock().now().to_msg()

@@ -58,11 +58,13 @@ def check_image(message: Image | CompressedImage) -> None:
 
 def to_rgb(message: Image | CompressedImage) -> np.ndarray:
     """
-    Return a checked image message as (height, width, 3) uint8 RGB; a view of its data where possible.
+    Return a checked image message as (height, width, 3) uint8 RGB; a view of its data where
+    possible.
 
     Raises
     ------
-    BadImageError: if compressed data can't be decoded, or cv_bridge fails on an encoding of its own.
+    BadImageError: if compressed data can't be decoded, or cv_bridge fails on an encoding of its
+        own.
 
     """
     data = np.frombuffer(message.data, np.uint8)

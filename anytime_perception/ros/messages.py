@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
-from std_msgs.msg import Header
-
 from anytime_perception import engine
 from anytime_perception.model_file import Model
 from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
+import numpy as np
+from std_msgs.msg import Header
 
 
 def refinement_message(refinement: engine.Refinement, header: Header, class_ids: tuple[str, ...],

@@ -2,20 +2,12 @@
 The perception node: camera images in, successively refined classifications out.
 
 The executor thread only stores the newest image, flips state and reads the newest refinement; the
-engine's worker thread decodes, computes and publishes. That is why services answer while the network runs.
+engine's worker thread decodes, computes and publishes. That is why services answer while the
+network runs.
 """
 
 import math
 import traceback
-
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rcl_interfaces.msg import SetParametersResult
-import rclpy
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
@@ -25,6 +17,14 @@ from anytime_perception.ros.messages import model_info_message, refinement_messa
 from anytime_perception.ros.spin import spin
 from anytime_perception.ros.statistics import LogOnce, now, Statistics
 from anytime_perception.srv import Preempt, SetBudget
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
 
 _IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT, 'reliable': ReliabilityPolicy.RELIABLE}
@@ -34,8 +34,8 @@ class PerceptionNode(LifecycleNode):
     """
     Lifecycle node around an AnytimeEngine.
 
-    configure loads the model, checks and measures it; activate subscribes; deactivate keeps the weights;
-    cleanup frees them.
+    configure loads the model, checks and measures it; activate subscribes; deactivate keeps the
+    weights; cleanup frees them.
     """
 
     def __init__(self, **kwargs):
@@ -61,7 +61,8 @@ class PerceptionNode(LifecycleNode):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
 
-    # Transitions. An exception inside one would be swallowed without a trace, so each is caught and logged.
+    # Transitions. An exception inside one would be swallowed without a trace, so each is caught
+    # and logged.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, check it, and measure it on the device; FAILURE leaves the node unconfigured."""

@@ -9,6 +9,10 @@ import sys
 import threading
 import time
 
+from anytime_perception.files import write_atomically
+from anytime_perception.msg import Label, ModelInfo, Refinement
+from anytime_perception.ros.scorecard import Scorecard
+from anytime_perception.srv import Preempt, SetBudget
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
@@ -16,11 +20,6 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-
-from anytime_perception.files import write_atomically
-from anytime_perception.msg import Label, ModelInfo, Refinement
-from anytime_perception.ros.scorecard import Scorecard
-from anytime_perception.srv import Preempt, SetBudget
 
 _ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 

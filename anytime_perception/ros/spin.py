@@ -1,11 +1,16 @@
 """Running a node from start to a clean end."""
 
-import signal
 from collections.abc import Callable
+import signal
+import sys
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+
+# Seconds after which a thread must hand on Python's lock when another waits for it. The default,
+# 5 ms, is how long the worker could wait for the executor, or the executor for the worker.
+_SWITCH_SECONDS = 0.0005
 
 
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
@@ -14,6 +19,7 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
 
     A node with a `close` method has it called before it is destroyed.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     rclpy.init(args=args)
     node, executor = None, SingleThreadedExecutor()
     try:
