@@ -48,13 +48,12 @@ def _read_images(folder: Path, files: list[str], label_key: str) -> ImageSet:
 
 def _read(path: Path, *keys: str) -> list:
     """Return the values under `keys` of one of CIFAR's pickled dictionaries."""
+    if not path.exists():
+        raise ValueError(f'there is no {path}; name its folder with --data, or add --download')
     try:
         with open(path, 'rb') as file:
             content = _PlainUnpickler(file, encoding='latin1').load()
         return [content[key] for key in keys]
-    except FileNotFoundError as error:
-        raise ValueError(f'there is no {path}; name its folder with --data, or add --download'
-                         ) from error
     except (OSError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise ValueError(f'{path} is not a file of CIFAR: {error!r}') from error
 

@@ -32,15 +32,14 @@ def load(folder: str | Path, download: bool = False) -> tuple[ImageSet, ImageSet
 def _read(path: Path) -> ImageSet:
     """Return the images of a .mat file: X (32, 32, 3, N) uint8, y (N, 1), 10 for the digit 0."""
     from scipy.io import loadmat  # slow to import, and only needed here
+    if not path.exists():
+        raise ValueError(f'there is no {path}; name its folder with --data, or add --download')
     try:
         content = loadmat(path)
         pixels = np.ascontiguousarray(content['X'].transpose(3, 2, 0, 1))
         labels = content['y'].astype(np.int64).ravel() % 10
         if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3, 32, 32):
             raise ValueError(f'images of shape {pixels.shape}')
-    except FileNotFoundError as error:
-        raise ValueError(f'there is no {path}; name its folder with --data, or add --download'
-                         ) from error
     except (OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(f'{path} is not a file of SVHN: {error!r}') from error
     return ImageSet(torch.from_numpy(pixels), torch.from_numpy(labels))

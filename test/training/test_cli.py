@@ -1,0 +1,91 @@
+"""The command line: every mistake of a user is one line that says what to do, and status 2."""
+
+import json
+
+from anytime_training import cli
+from anytime_training.config import TrainConfig
+import pytest
+
+
+def error_of(capsys, *arguments):
+    """Return what the command says on stderr when it fails, one line."""
+    assert cli.main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count('\n') == 1 and 'Traceback' not in captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize('values, said', [
+    ({'epoch': 3}, "did you mean 'epochs'"),
+    ({'unitsperblock': 3}, "did you mean 'units_per_block'"),
+    ({'epochs': 'many'}, 'epochs'),
+    ({'epochs': 0}, 'at least 1'),
+    ({'lr': -1}, 'greater than 0'),
+    ({'weights': 'heavy'}, 'sieve'),
+    ({'units_per_block': [3, 3]}, 'growing'),
+    ({'dataset': 'imagenet'}, 'digits'),
+])
+def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
+    path = tmp_path / 'config.json'
+    path.write_text(json.dumps(values))
+    assert said in error_of(capsys, 'train', '--output', tmp_path / 'run', '--config', path)
+    assert not (tmp_path / 'run').exists()
+
+
+def test_options_override_the_file_and_the_file_the_recipe():
+    recipe = TrainConfig.of({'dataset': 'digits'})
+    assert TrainConfig.of({'dataset': 'digits', 'epochs': 3}).batch_size == recipe.batch_size
+    assert TrainConfig.of(recipe.to_dict()) == recipe
+    paper = TrainConfig.of({'dataset': 'cifar100', 'data': 'x'})
+    assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.momentum) == (
+        300, 128, 0.1, 2e-4, 0.9)
+
+
+@pytest.mark.parametrize('arguments, said', [
+    (['info', 'nowhere.safetensors'], 'nowhere.safetensors'),
+    (['evaluate', 'nowhere.safetensors'], 'nowhere.safetensors'),
+    (['train', '--output', 'x', '--config', 'nowhere.json'], 'nowhere.json'),
+    (['train', '--output', 'x', '--device', 'tpu'], 'auto, cpu or cuda'),
+    (['train', '--output', 'x', '--device', 'cuda:99'], 'cuda:99'),
+    (['train', '--output', 'x', '--dataset', 'cifar10', '--data', 'nowhere'], 'nowhere'),
+    (['dataset', 'folder', '--output', 'x', '--data', 'nowhere'], 'nowhere'),
+])
+def test_what_is_missing_is_named(capsys, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in error_of(capsys, *arguments)
+
+
+def test_a_run_is_not_overwritten_nor_changed_by_accident(capsys, tmp_path):
+    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
+               '--channels', 2, '--units-per-block', 1]
+    assert cli.main([str(option) for option in [*options, '--epochs', 1]]) == 0
+    assert '--resume' in error_of(capsys, *options, '--epochs', 1)
+    assert 'epochs 1, not 2' in error_of(capsys, *options, '--epochs', 2, '--resume')
+    (tmp_path / 'n1' / 'checkpoint.pt').write_bytes(b'damaged')
+    assert 'checkpoint.pt' in error_of(capsys, *options, '--resume')
+
+
+def test_a_file_in_place_of_the_output_folder_is_an_error(capsys, tmp_path):
+    (tmp_path / 'file').write_text('')
+    assert 'file' in error_of(capsys, 'train', '--output', tmp_path / 'file' / 'run')
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr('anytime_training.commands.execute_run', interrupt)
+    assert cli.main(['train', '--output', str(tmp_path / 'run')]) == 130
+    assert f'anytime train --resume --output {tmp_path / "run"}' in capsys.readouterr().err
+
+
+def test_dataset_writes_class_folders(tmp_path, capsys):
+    assert cli.main(['dataset', 'digits', '--output', str(tmp_path)]) == 0
+    assert len(list((tmp_path / 'test').glob('7/*.png'))) > 30
+    assert '1797' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('command', ['', 'train', 'evaluate', 'info', 'dataset'])
+def test_help_is_there(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command.split(), '--help'])
+    assert stop.value.code == 0 and 'usage: anytime' in capsys.readouterr().out

@@ -1,0 +1,228 @@
+"""Data sets: CIFAR's and SVHN's real formats, class folders, splits and augmentation."""
+
+import pickle
+
+from anytime_perception.preprocessing import Preprocessing
+from anytime_training import data
+from anytime_training.data.image_set import from_pictures, ImageSet
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+import torch
+
+DRAWS = np.random.default_rng(0)
+
+
+def write_cifar10(folder, per_batch=6):
+    folder = folder / 'cifar-10-batches-py'
+    folder.mkdir(parents=True)
+    pixels = {}
+    for name in [*(f'data_batch_{number}' for number in range(1, 6)), 'test_batch']:
+        pixels[name] = DRAWS.integers(0, 256, (per_batch, 3072), dtype=np.uint8)
+        labels = DRAWS.integers(0, 10, per_batch).tolist()
+        content = {'data': pixels[name], 'labels': labels, 'batch_label': name, 'filenames': []}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+    names = [f'class{number}' for number in range(10)]
+    (folder / 'batches.meta').write_bytes(pickle.dumps({'label_names': names}, protocol=2))
+    return pixels
+
+
+def test_cifar10_reads_planes_of_red_green_and_blue(tmp_path):
+    pixels = write_cifar10(tmp_path)
+    result = data.load('cifar10', str(tmp_path))
+    assert len(result.train) == 30 and len(result.test) == 6
+    assert result.class_ids[3] == 'class3'
+    expected = pixels['data_batch_2'][1]
+    image = result.train.images[7]
+    assert image[0, 0, 1] == expected[1] and image[2, 31, 31] == expected[3071]
+    inside = data.load('cifar10', str(tmp_path / 'cifar-10-batches-py'))
+    assert inside.class_ids == result.class_ids
+
+
+def test_cifar_validates_on_the_last_training_images(tmp_path):
+    write_cifar10(tmp_path)
+    whole = data.load('cifar10', str(tmp_path))
+    split = whole.with_validation()
+    assert len(split.train) == 27 and torch.equal(split.test.images, whole.train.images[27:])
+
+
+def test_cifar100_uses_fine_labels(tmp_path):
+    folder = tmp_path / 'cifar-100-python'
+    folder.mkdir()
+    for name, count in (('train', 5), ('test', 2)):
+        content = {'data': np.zeros((count, 3072), np.uint8), 'fine_labels': [99] * count,
+                   'coarse_labels': [1] * count}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+    names = [f'fine{number}' for number in range(100)]
+    (folder / 'meta').write_bytes(pickle.dumps({'fine_label_names': names}))
+    result = data.load('cifar100', str(tmp_path))
+    assert result.train.labels.tolist() == [99] * 5 and len(result.class_ids) == 100
+
+
+def test_svhn_joins_train_and_extra_and_calls_ten_zero(tmp_path):
+    pixels = {}
+    for split, count in (('train', 4), ('extra', 3), ('test', 2)):
+        pixels[split] = DRAWS.integers(0, 256, (32, 32, 3, count), dtype=np.uint8)
+        labels = np.array([[10], [1], [2], [3]], np.uint8)[:count]
+        savemat(tmp_path / f'{split}_32x32.mat', {'X': pixels[split], 'y': labels})
+    result = data.load('svhn', str(tmp_path))
+    assert len(result.train) == 7 and result.train.labels.tolist() == [0, 1, 2, 3, 0, 1, 2]
+    assert result.train.images[5, 2, 4, 9] == pixels['extra'][4, 9, 2, 1]
+
+
+class Evil:
+
+    def __reduce__(self):
+        return print, ('code of a data file was run',)
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'not a pickle', pickle.dumps([1]), pickle.dumps(Evil())])
+def test_a_damaged_or_foreign_cifar_file_is_named(tmp_path, content, capsys):
+    write_cifar10(tmp_path)
+    bad = tmp_path / 'cifar-10-batches-py' / 'data_batch_3'
+    bad.write_bytes(content)
+    with pytest.raises(ValueError, match='data_batch_3'):
+        data.load('cifar10', str(tmp_path))
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'svhn', 'folder'])
+def test_a_missing_folder_is_named(name, tmp_path):
+    with pytest.raises(ValueError, match='nowhere.*--data'):
+        data.load(name, str(tmp_path / 'nowhere'))
+    with pytest.raises(ValueError, match='--data'):
+        data.load(name)
+
+
+def write_classes(folder, counts, size=(20, 30)):
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            picture = DRAWS.integers(0, 256, (*size, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / name / f'{index}.png'), picture)
+
+
+def test_class_folders_are_split_alike_every_time(tmp_path):
+    write_classes(tmp_path, {'cat': 10, 'dog': 5})
+    first, second = (data.load('folder', str(tmp_path), size=16) for _ in range(2))
+    assert first.class_ids == ('cat', 'dog')
+    assert first.train.labels.bincount().tolist() == [8, 4]
+    assert first.test.labels.bincount().tolist() == [2, 1]
+    assert torch.equal(first.test.images, second.test.images)
+    assert first.train.images.shape == (12, 3, 16, 16)
+
+
+def test_train_and_test_folders_are_used_as_they_are(tmp_path):
+    write_classes(tmp_path / 'train', {'a': 3, 'b': 2})
+    write_classes(tmp_path / 'test', {'a': 1, 'b': 1})
+    result = data.load('folder', str(tmp_path), size=8)
+    assert (len(result.train), len(result.test)) == (5, 2)
+    write_classes(tmp_path / 'test', {'c': 1})
+    with pytest.raises(ValueError, match='lacks: c'):
+        data.load('folder', str(tmp_path), size=8)
+
+
+def test_pictures_come_as_red_green_blue(tmp_path):
+    write_classes(tmp_path, {'a': 2, 'b': 2})
+    red = np.zeros((8, 8, 3), np.uint8)
+    red[..., 2] = 200  # OpenCV writes blue, green, red
+    for path in tmp_path.rglob('*.png'):
+        cv2.imwrite(str(path), red)
+    images = data.load('folder', str(tmp_path), size=8).train.images
+    assert (images[:, 0] == 200).all() and (images[:, 1:] == 0).all()
+
+
+def test_a_picture_that_cannot_be_read_is_skipped_and_named(tmp_path):
+    write_classes(tmp_path, {'a': 5, 'b': 5})
+    (tmp_path / 'a' / 'broken.jpg').write_bytes(b'not a picture')
+    (tmp_path / 'b' / 'empty.png').write_bytes(b'')
+    (tmp_path / 'b' / 'notes.txt').write_text('no picture, and not meant to be one')
+    warnings = []
+    result = data.load('folder', str(tmp_path), size=8, warn=warnings.append)
+    assert len(result.train) + len(result.test) == 10
+    assert len(warnings) == 2 and 'broken.jpg' in warnings[0] and 'empty.png' in warnings[1]
+
+
+def test_a_class_without_images_is_named(tmp_path):
+    write_classes(tmp_path, {'a': 2, 'b': 2, 'hollow': 0})
+    with pytest.raises(ValueError, match='hollow holds no images'):
+        data.load('folder', str(tmp_path))
+    (tmp_path / 'hollow' / 'broken.png').write_bytes(b'x')
+    with pytest.raises(ValueError, match='hollow holds no image that can be read'):
+        data.load('folder', str(tmp_path), warn=lambda text: None)
+
+
+def test_digits_hold_back_a_fifth_of_each_class():
+    digits = data.load('digits', size=8)
+    assert len(digits.train) + len(digits.test) == 1797
+    shares = digits.test.labels.bincount() / (
+        digits.train.labels.bincount() + digits.test.labels.bincount())
+    assert (shares - 0.2).abs().max() < 0.01
+    assert digits.train.images.max() == 255
+
+
+def test_export_and_folder_give_the_same_images_back(tmp_path):
+    digits = data.load('digits', size=8)
+    small = data.Dataset('few', digits.class_ids, digits.train.subset(torch.arange(60)),
+                         digits.test.subset(torch.arange(60)))
+    assert data.export(small, tmp_path) == 120
+    again = data.load('folder', str(tmp_path), size=8)
+    order = small.train.labels.argsort(stable=True)
+    assert again.class_ids == digits.class_ids
+    assert torch.equal(again.train.images, small.train.images[order])
+
+
+def numbered_set(count, size):
+    """Return images whose pixels tell where they were: row, column, and of which image."""
+    rows = torch.arange(size, dtype=torch.uint8)
+    images = torch.stack([torch.stack([rows[:, None].expand(size, size), rows.expand(size, size),
+                                       torch.full((size, size), index, dtype=torch.uint8)])
+                          for index in range(count)])
+    return ImageSet(images, torch.arange(count))
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_augmentation_crops_pads_with_zeros_and_mirrors(flip):
+    size, count = 16, 200
+    mean = torch.full((3, size, size), 100.0)
+    batches = list(data.training_batches(
+        numbered_set(count, size), Preprocessing(size, mean, 128.0), 50, flip, seed=1, epoch=0))
+    images = torch.cat([batch for batch, _ in batches]) * 128 + 100
+    labels = torch.cat([labels for _, labels in batches])
+    assert labels.sort().values.tolist() == list(range(count))
+    mirrored = 0
+    corners = set()
+    for image, label in zip(images.round().int(), labels):
+        outside = (image == 100).all(0)  # zero after the mean is subtracted
+        inside = ~outside
+        assert (image[2][inside] == label).all()
+        rows, columns = inside.nonzero(as_tuple=True)
+        left_to_right = image[1, rows[0], columns.max()] > image[1, rows[0], columns.min()]
+        mirrored += not left_to_right
+        height = rows.max() - rows.min() + 1
+        width = columns.max() - columns.min() + 1
+        assert height >= size - 2 and width >= size - 2 and inside.sum() == height * width
+        corners.add((int(rows.min() - image[0, rows.min(), columns[0]]), int(width)))
+    assert len(corners) > 8
+    assert (0.35 < mirrored / count < 0.65) if flip else mirrored == 0
+
+
+def test_epochs_differ_and_repeat():
+    images, preprocessing = numbered_set(20, 8), Preprocessing.default(8)
+
+    def labels(seed, epoch):
+        batches = data.training_batches(images, preprocessing, 8, True, seed, epoch)
+        return torch.cat([labels for _, labels in batches]).tolist()
+    assert labels(1, 4) == labels(1, 4)
+    assert labels(1, 4) != labels(1, 5) and labels(1, 4) != labels(2, 4)
+    assert len(labels(1, 4)) == 16 == 8 * data.steps_per_epoch(20, 8)
+
+
+def test_pictures_of_any_shape_become_squares():
+    shapes = [(5, 9, 3), (40, 31, 3), (16, 16, 3)]
+    pictures = [np.full(shape, index, np.uint8) for index, shape in enumerate(shapes)]
+    images = from_pictures(pictures, 16)
+    assert images.shape == (3, 3, 16, 16)
+    assert [int(image.min()) for image in images] == [0, 1, 2]

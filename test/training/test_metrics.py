@@ -1,0 +1,79 @@
+"""Metrics against scikit-learn and definitions computed the slow way."""
+
+import math
+
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_training import metrics
+from hypothesis import given, strategies as st
+import pytest
+from sklearn.metrics import accuracy_score
+import torch
+
+
+def random_answers(images, classes, seed):
+    draws = torch.Generator().manual_seed(seed)
+    scores = 3 * torch.randn(images, classes, generator=draws)
+    return scores.softmax(1), torch.randint(classes, (images,), generator=draws)
+
+
+@given(st.integers(1, 300), st.integers(2, 20), st.integers(0, 10**6))
+def test_top1_error_is_one_minus_accuracy(images, classes, seed):
+    answers, labels = random_answers(images, classes, seed)
+    expected = 1 - accuracy_score(labels.numpy(), answers.argmax(1).numpy())
+    assert metrics.top1_error(answers, labels) == pytest.approx(expected)
+
+
+@given(st.integers(1, 300), st.integers(2, 20), st.integers(1, 20), st.integers(0, 10**6))
+def test_calibration_error_bin_by_bin(images, classes, bins, seed):
+    answers, labels = random_answers(images, classes, seed)
+    confidence, guesses = answers.double().max(1)
+    expected = 0.0
+    for number in range(bins):
+        inside = (confidence > number / bins) & (confidence <= (number + 1) / bins)
+        if inside.any():
+            accuracy = (guesses[inside] == labels[inside]).double().mean()
+            gap = abs(accuracy - confidence[inside].mean())
+            expected += (inside.double().mean() * gap).item()
+    result = metrics.expected_calibration_error(answers, labels, bins)
+    assert result == pytest.approx(expected, abs=1e-9)
+
+
+def test_calibration_error_of_the_surely_right_and_the_surely_wrong():
+    certain = torch.eye(4)
+    assert metrics.expected_calibration_error(certain, torch.arange(4)) == 0
+    assert metrics.expected_calibration_error(certain, torch.arange(4).flip(0)) == 1
+
+
+def test_milestones_of_the_papers_stacks():
+    # 27 units: a quarter is 6.75 units, so the exit of unit 6 answers with period 1.
+    every = list(range(1, 28))
+    assert metrics.milestone_exits(every) == [5, 12, 19, 26]
+    # n=7, s=5 (appendix B): exits at 1, 6, 11, 16, 21; a quarter of 21 is just before the second.
+    assert metrics.milestone_exits([1, 6, 11, 16, 21]) == [0, 1, 2, 4]
+    assert metrics.milestone_exits([12, 24]) == [None, 0, 0, 1]
+
+
+def test_error_before_any_answer_is_not_a_number():
+    errors = metrics.milestone_errors([0.3, 0.1], [12, 24])
+    assert math.isnan(errors[0]) and errors[1:] == [0.3, 0.3, 0.1]
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))
+def test_a_milestone_is_the_latest_exit_not_after_it(steps):
+    positions = torch.tensor(steps).cumsum(0).tolist()
+    for share, found in zip(metrics.MILESTONES, metrics.milestone_exits(positions)):
+        in_time = [index for index, position in enumerate(positions)
+                   if position / positions[-1] <= share + 1e-12]
+        assert found == (in_time[-1] if in_time else None)
+
+
+def test_average_error_is_the_mean():
+    assert metrics.average_error([0.5, 0.25, 0.0]) == 0.25
+
+
+def test_units_of_a_sequence_count_its_earlier_networks():
+    def network(units):
+        return AnytimeNetwork(units, 2, 3, input_size=8)
+    assert metrics.unit_positions(network(2)) == [1, 2, 3, 4, 5, 6]
+    # Depth 3 answers at 1, 2, 3; then depth 6 only where it is deeper: 3 + 4, 3 + 5, 3 + 6.
+    assert metrics.unit_positions(AnytimeSequence([network(1), network(2)])) == [1, 2, 3, 7, 8, 9]

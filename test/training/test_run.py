@@ -1,0 +1,137 @@
+"""Whole runs on digits: killed and resumed, sequences, and what goes wrong."""
+
+import csv
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from anytime_perception import model_file
+from anytime_training import cli
+import pytest
+import torch
+
+TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
+        '--batch-size', '128', '--device', 'cpu', '--quiet']
+
+
+def train(folder, *options):
+    return cli.main(['train', '--output', str(folder), *TINY, *options])
+
+
+def weights_of(folder):
+    return model_file.load(folder / 'model.safetensors').network.state_dict()
+
+
+def rows_of(folder, network='n1'):
+    with open(folder / network / 'log.csv', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def start_and_kill(folder, epochs, options, after_epochs):
+    """Train in another process and kill it once it has logged that many epochs."""
+    log = folder / 'n1' / 'log.csv'
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'anytime_training', 'train', '--output', str(folder), *TINY,
+         *options, '--epochs', str(epochs)], env=environment())
+    deadline = time.monotonic() + 60
+    while not log.exists() or len(rows_of(folder)) < after_epochs:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(rows_of(folder)) < epochs, 'it was over before it was killed'
+
+
+def environment():
+    paths = [str(Path(module.__file__).parents[1]) for module in (cli, model_file)]
+    paths.append(os.environ.get('PYTHONPATH', ''))
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
+
+
+def test_killed_and_resumed_is_bit_for_bit_the_run_that_was_not(tmp_path):
+    options = ['--strategy', 'aann', '--seed', '5']
+    assert train(tmp_path / 'whole', '--epochs', '15', *options) == 0
+    start_and_kill(tmp_path / 'killed', 15, options, after_epochs=2)
+    start = len(rows_of(tmp_path / 'killed'))
+    assert cli.main(['train', '--resume', '--output', str(tmp_path / 'killed'), '--quiet']) == 0
+    whole, killed = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'killed')
+    assert start < 15
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    timeless = [[{key: value for key, value in row.items() if key != 'images_per_s'}
+                 for row in rows_of(tmp_path / folder)] for folder in ('whole', 'killed')]
+    assert timeless[0] == timeless[1]
+
+
+def test_seeds_matter_and_repeat(tmp_path):
+    for name, seed in (('a', '1'), ('b', '1'), ('c', '2')):
+        assert train(tmp_path / name, '--epochs', '1', '--seed', seed) == 0
+    first, again, other = (weights_of(tmp_path / name) for name in 'abc')
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first['stages.0.trunk.1.conv1.weight'],
+                           other['stages.0.trunk.1.conv1.weight'])
+
+
+def test_the_log_and_the_model_file_are_complete(tmp_path):
+    assert train(tmp_path, '--epochs', '3', '--validation') == 0
+    rows = rows_of(tmp_path)
+    assert [row['epoch'] for row in rows] == ['1', '2', '3']
+    for row in rows:
+        assert sum(int(row[f'chosen_{index}']) for index in (1, 2, 3)) == 1293 // 128
+        assert sum(float(row[f'probability_{index}']) for index in (1, 2, 3)) == pytest.approx(1)
+        assert float(row['images_per_s']) > 0
+    assert float(rows[-1]['loss_3']) < float(rows[0]['loss_3'])
+    model = model_file.load(tmp_path / 'model.safetensors')
+    assert model.measured.dataset == 'digits (validation)'
+    assert model.measured.images == 143  # a tenth of each class
+    assert model.recipe['epochs'] == 3 and model.class_ids == tuple('0123456789')
+    assert float(rows[-1]['held_out_error_3']) == pytest.approx(model.measured.error[2], abs=1e-4)
+    written = json.loads((tmp_path / 'evaluation.json').read_text())
+    assert written['error'] == list(model.measured.error)
+
+
+def test_a_sequence_is_its_networks_trained_alone(tmp_path, capsys):
+    assert train(tmp_path / 'both', '--epochs', '1', '--units-per-block', '1,2') == 0
+    assert train(tmp_path / 'second', '--epochs', '1', '--units-per-block', '2') == 0
+    both, second = weights_of(tmp_path / 'both'), weights_of(tmp_path / 'second')
+    assert all(torch.equal(both[f'networks.1.{name}'], second[name]) for name in second)
+    model = model_file.load(tmp_path / 'both' / 'model.safetensors')
+    assert [stage.depth for stage in model.network.exits] == [1, 2, 3, 4, 5, 6]
+    capsys.readouterr()
+    assert cli.main(['evaluate', '--json', str(tmp_path / 'both')]) == 0
+    evaluation = json.loads(capsys.readouterr().out)
+    assert evaluation['error'] == pytest.approx(model.measured.error)
+    assert evaluation['units'] == [1, 2, 3, 7, 8, 9]
+    assert evaluation['average_error'] == pytest.approx(sum(model.measured.error) / 6)
+
+
+def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tmp_path, capsys):
+    assert train(tmp_path, '--epochs', '4', '--lr', '0.1') == 0
+    (tmp_path / 'model.safetensors').unlink()
+    before = (tmp_path / 'n1' / 'checkpoint.pt').read_bytes()
+    config = json.loads((tmp_path / 'config.json').read_text())
+    (tmp_path / 'config.json').write_text(json.dumps({**config, 'epochs': 8, 'lr': 1e30}))
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and 'epoch 5' in message and 'checkpoint.pt' in message
+    assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, capsys, monkeypatch):
+    assert train(tmp_path, '--epochs', '2') == 0
+    (tmp_path / 'config.json').write_text(
+        (tmp_path / 'config.json').read_text().replace('"epochs": 2', '"epochs": 3'))
+    before = (tmp_path / 'n1' / 'checkpoint.pt').read_bytes()
+
+    def full(path, data):
+        raise OSError(28, 'No space left on device', str(path))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, 'write_bytes', full)
+        assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 2
+    assert 'No space left on device' in capsys.readouterr().err
+    assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 0
+    assert len(rows_of(tmp_path)) == 3
