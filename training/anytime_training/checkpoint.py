@@ -35,6 +35,5 @@ def load_checkpoint(path: Path) -> dict | None:
         return None
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise ValueError(f'{path} is damaged or no checkpoint; remove it to start over '
-                         f'({error})') from error
+    except Exception as error:  # torch raises many kinds, with long texts, for a damaged file
+        raise ValueError(f'{path} is damaged or no checkpoint; remove it to start over') from error
