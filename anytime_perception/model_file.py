@@ -2,9 +2,8 @@
 The model file: weights, architecture, labels, preprocessing and what was measured, in one file.
 
 The container is safetensors: tensors and a JSON header, so loading never runs code from the file.
-    The
-header's metadata hold a JSON text under `anytime_perception`; `mean` is the preprocessing's mean
-and `network.*` are the weights.
+The header's metadata hold a JSON text under `anytime_perception`; `mean` is the preprocessing's
+mean and `network.*` are the weights.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -20,11 +19,12 @@ from safetensors.torch import save_file
 import torch
 
 VERSION = 1
-_MAX_UNITS_PER_BLOCK = 1000  # far above any real network; bounds what a damaged file can make us build
+# Far above any real network; bounds what a damaged file can make us build.
+_MAX_UNITS_PER_BLOCK = 1000
 
 
 class ModelFileError(ValueError):
-    """A model file that is missing, damaged, foreign or from a newer version; the text names it and says why."""
+    """A model file that is missing, damaged, foreign or too new; the text says which and why."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,31 @@ class Model:
             raise ValueError(f'there are {len(self.class_ids)} labels, but the network has '
                              f'{self.network.num_classes} outputs')
         if self.preprocessing.size != self.network.input_size:
-            raise ValueError(f'preprocessing makes images of {self.preprocessing.size} pixels a side, but the '
-                             f'network takes {self.network.input_size}')
+            raise ValueError(f'preprocessing makes images of {self.preprocessing.size} pixels a '
+                             f'side, but the network takes {self.network.input_size}')
         if self.measured is not None:
             for values in (self.measured.error, self.measured.calibration_error):
                 if len(values) != len(self.network.exits):
-                    raise ValueError(f'there are measurements of {len(values)} exits, but the network has '
-                                     f'{len(self.network.exits)}')
+                    raise ValueError(f'there are measurements of {len(values)} exits, but the '
+                                     f'network has {len(self.network.exits)}')
 
     @classmethod
     def bare(cls, network: AnytimeNetwork | AnytimeSequence) -> 'Model':
-        """Wrap a network without labels or preprocessing of its own: classes are numbered, pixels map to -1..1."""
+        """
+        Wrap a network without labels or preprocessing of its own.
+
+        Classes are numbered, pixels map to -1..1.
+        """
         class_ids = tuple(str(index) for index in range(network.num_classes))
         return cls(network, class_ids, Preprocessing.default(network.input_size))
 
 
 def save(path: str | Path, model: Model) -> None:
-    """Write `model` to `path` in one step: whatever happens, the file is the old one or the whole new one."""
+    """
+    Write `model` to `path` in one step.
+
+    Whatever happens, the file is the old one or the whole new one.
+    """
     header = {
         'version': VERSION,
         'networks': [network.config for network in _members(model.network)],
@@ -125,11 +133,13 @@ def load(path: str | Path) -> Model:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in header['measured'].items()})
         class_ids = tuple(str(class_id) for class_id in header['class_ids'])
-        return Model(network, class_ids, preprocessing, measured, header['recipe'], path.name, sha256)
+        return Model(network, class_ids, preprocessing, measured, header['recipe'], path.name,
+                     sha256)
     except ModelFileError as error:
         raise ModelFileError(f'{path}: {error}') from error
     except SafetensorError as error:
-        raise ModelFileError(f'{path} is not a model file, or is truncated or damaged: {error}') from error
+        raise ModelFileError(
+            f'{path} is not a model file, or is truncated or damaged: {error}') from error
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelFileError(f'{path} is damaged: {error!r}') from error
 
@@ -145,8 +155,8 @@ def _parse_header(metadata: dict[str, str] | None) -> dict:
                              'make one with `anytime train` or model_file.save')
     header = json.loads(metadata['anytime_perception'])
     if header['version'] != VERSION:
-        raise ModelFileError(f'written in version {header["version"]} of the format, and this software reads '
-                             f'version {VERSION}; update one of the two')
+        raise ModelFileError(f'written in version {header["version"]} of the format, and this '
+                             f'software reads version {VERSION}; update one of the two')
     return header
 
 
@@ -162,16 +172,23 @@ def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
 
 
 def _load_weights(network: torch.nn.Module, file: safe_open) -> None:
-    """Give the network its weights from the file, every name and shape checked before any memory is taken."""
+    """
+    Give the network its weights from the file.
+
+    Every name and shape is checked before any memory is taken.
+    """
     expected = network.state_dict()
     names = {name.removeprefix('network.') for name in file.keys() if name.startswith('network.')}
     if names != set(expected):
         odd = sorted(names ^ set(expected))
-        raise ModelFileError(f'its weights are not those of its network: {len(odd)} names differ, e.g. {odd[0]!r}')
+        raise ModelFileError('its weights are not those of its network: '
+                             f'{len(odd)} names differ, e.g. {odd[0]!r}')
     for name, parameter in expected.items():
         shape = tuple(file.get_slice(f'network.{name}').get_shape())
         if shape != tuple(parameter.shape):
-            raise ModelFileError(f'weight {name!r} has shape {shape}; its network needs {tuple(parameter.shape)}')
+            raise ModelFileError(f'weight {name!r} has shape {shape}; '
+                                 f'its network needs {tuple(parameter.shape)}')
     weights = {name: file.get_tensor(f'network.{name}') for name in names}
-    weights = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    weights = {name: tensor.float() if tensor.is_floating_point() else tensor
+               for name, tensor in weights.items()}
     network.load_state_dict(weights, assign=True)

@@ -1,4 +1,8 @@
-"""From a picture of any size to a network's input; the same code prepares training images and camera images."""
+"""
+From a picture of any size to a network's input.
+
+The same code prepares training images and camera images.
+"""
 
 from dataclasses import dataclass
 
@@ -23,14 +27,16 @@ def square(image: np.ndarray, size: int) -> np.ndarray:
         kind = getattr(image, 'dtype', type(image).__name__)
         raise ValueError(f'the image is of type {kind}; it must be a NumPy array of uint8')
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f'the image has shape {image.shape}; it must be (height, width, 3), not empty')
+        raise ValueError(f'the image has shape {image.shape}; '
+                         'it must be (height, width, 3), not empty')
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top:top + side, left:left + side]
     if side == size:
         return np.ascontiguousarray(image)
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
+    return cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +59,8 @@ class Preprocessing:
 
     def __post_init__(self):
         if tuple(self.mean.shape) not in {(3, 1, 1), (3, self.size, self.size)}:
-            raise ValueError(f'the mean has shape {tuple(self.mean.shape)}; it must be (3, 1, 1) or '
-                             f'(3, {self.size}, {self.size})')
+            raise ValueError(f'the mean has shape {tuple(self.mean.shape)}; '
+                             f'it must be (3, 1, 1) or (3, {self.size}, {self.size})')
         if not (self.scale > 0 and np.isfinite(self.scale)) or not torch.isfinite(self.mean).all():
             raise ValueError('mean and scale must be finite, and scale positive')
 
@@ -68,6 +74,10 @@ class Preprocessing:
         return (pixels.float() - self.mean.to(pixels.device)) / self.scale
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """Map an RGB image (H, W, 3) uint8 of any size to a network input (1, 3, size, size) on the CPU."""
+        """
+        Map an RGB image of any size to a network input on the CPU.
+
+        The image is (H, W, 3) uint8, the input (1, 3, size, size).
+        """
         pixels = torch.from_numpy(square(image, self.size))
         return self.normalise(pixels.permute(2, 0, 1).unsqueeze(0))

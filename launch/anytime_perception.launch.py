@@ -1,4 +1,8 @@
-"""Start the perception node: ros2 launch anytime_perception anytime_perception.launch.py model:=FILE."""
+"""
+Start the perception node.
+
+ros2 launch anytime_perception anytime_perception.launch.py model:=FILE
+"""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
@@ -13,11 +17,13 @@ ARGUMENTS = {
     'device': ('auto', 'auto, cpu, cuda or cuda:N.'),
     'image': ('image', 'Topic of the camera images.'),
     'image_transport': ('raw', 'raw or compressed.'),
-    'budget_ms': ('.inf', 'How long an image may be refined, in ms from its arrival; .inf: until complete.'),
+    'budget_ms': ('.inf', 'How long an image may be refined, in ms from its arrival; '
+                          '.inf: until complete.'),
     'name': ('anytime_perception', 'Name of the node.'),
     'namespace': ('', 'Namespace of the node.'),
     'autostart': ('true', 'Configure and activate at start, without a lifecycle manager.'),
-    'params_file': (PathJoinSubstitution([FindPackageShare('anytime_perception'), 'config', 'perception.yaml']),
+    'params_file': (PathJoinSubstitution([FindPackageShare('anytime_perception'), 'config',
+                                          'perception.yaml']),
                     'YAML file of parameters; the arguments above win over it.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
     'large_images': ('true', 'Give Fast DDS a shared-memory segment that camera images fit in.'),
@@ -27,7 +33,8 @@ ARGUMENTS = {
 def generate_launch_description() -> LaunchDescription:
     """Return the description that `ros2 launch` runs."""
     value = {name: LaunchConfiguration(name) for name in ARGUMENTS}
-    profile = PathJoinSubstitution([FindPackageShare('anytime_perception'), 'config', 'fastdds.xml'])
+    profile = PathJoinSubstitution(
+        [FindPackageShare('anytime_perception'), 'config', 'fastdds.xml'])
     large_images = IfCondition(value['large_images'])
     return LaunchDescription([
         *(DeclareLaunchArgument(name, default_value=default, description=text)

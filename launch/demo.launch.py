@@ -1,4 +1,8 @@
-"""Start camera, perception node and planner: ros2 launch anytime_perception demo.launch.py model:=FILE images:=FOLDER."""
+"""
+Start camera, perception node and planner.
+
+ros2 launch anytime_perception demo.launch.py model:=FILE images:=FOLDER
+"""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
@@ -13,7 +17,7 @@ ARGUMENTS = {
     'device': ('auto', 'auto, cpu, cuda or cuda:N.'),
     'rate': ('15.0', 'Camera frames per second.'),
     'seconds': ('30.0', 'How long the planner plays; everything ends with it.'),
-    'output': ('', 'File for the planner\'s summary, as JSON.'),
+    'output': ('', "File for the planner's summary, as JSON."),
 }
 
 
@@ -27,9 +31,10 @@ def generate_launch_description() -> LaunchDescription:
           for name, (default, text) in ARGUMENTS.items()),
         IncludeLaunchDescription(perception, launch_arguments={
             'model': value['model'], 'device': value['device']}.items()),
-        Node(package='anytime_perception', executable='camera', name='camera', output='screen', parameters=[{
-            'images': ParameterValue(value['images'], value_type=str),
-            'rate': ParameterValue(value['rate'], value_type=float)}]),
+        Node(package='anytime_perception', executable='camera', name='camera', output='screen',
+             parameters=[{
+                 'images': ParameterValue(value['images'], value_type=str),
+                 'rate': ParameterValue(value['rate'], value_type=float)}]),
         Node(package='anytime_perception', executable='planner', name='planner', output='screen',
              emulate_tty=True, on_exit=Shutdown(), parameters=[{
                  'seconds': ParameterValue(value['seconds'], value_type=float),

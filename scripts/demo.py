@@ -24,13 +24,17 @@ def parse_arguments() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(prog='demo.sh', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seconds', type=float, default=30, help='how long the three processes play (%(default)s)')
+    parser.add_argument('--seconds', type=float, default=30,
+                        help='how long the three processes play (%(default)s)')
     parser.add_argument('--output', type=Path, default=Path('build/demo'),
                         help='folder for models, logs, summary.json and summary.png (%(default)s)')
-    parser.add_argument('--model', type=Path, help='a model file of your own, instead of training one')
+    parser.add_argument('--model', type=Path,
+                        help='a model file of your own, instead of training one')
     parser.add_argument('--images', type=Path,
-                        help='a folder of class folders of pictures for the camera, instead of held-out digits')
-    parser.add_argument('--rate', type=float, default=15, help='camera frames per second (%(default)s)')
+                        help='a folder of class folders of pictures for the camera, '
+                             'instead of held-out digits')
+    parser.add_argument('--rate', type=float, default=15,
+                        help='camera frames per second (%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     options = parser.parse_args()
     if not options.seconds > 0:
@@ -46,8 +50,7 @@ def main() -> int:
     """Run the demo; return its exit status."""
     options = parse_arguments()
     options.output.mkdir(parents=True, exist_ok=True)
-    # A shell that starts this in the background has Ctrl-C ignored; and SIGTERM must clean up as
-    # well.
+    # A shell that starts this in the background has Ctrl-C ignored; and SIGTERM must clean up too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     before = set(_SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else set()
@@ -66,7 +69,11 @@ def main() -> int:
 
 
 def train(output: Path) -> Path:
-    """Train an AANN and an EANN on the embedded digits, or take up what an earlier run left; return the EANN."""
+    """
+    Train an AANN and an EANN on the embedded digits, or take up what an earlier run left.
+
+    Return the EANN.
+    """
     for title, name, units in (('One network (AANN)', 'aann', '3'),
                                ('A sequence of deepening networks (EANN)', 'eann', '1,3')):
         print(f'\n{title}, units per block: {units}', flush=True)
@@ -76,7 +83,7 @@ def train(output: Path) -> Path:
 
 
 def export_digits(output: Path) -> Path:
-    """Write the digits as pictures and return the folder of those that were held out from training."""
+    """Write the digits as pictures and return the folder of those held out from training."""
     folder = output / 'digits'
     if not (folder / 'test').is_dir():
         subprocess.run(['anytime', 'dataset', 'digits', '--output', str(folder)], check=True)
@@ -84,11 +91,15 @@ def export_digits(output: Path) -> Path:
 
 
 def play(options: argparse.Namespace, model: Path, images: Path) -> bool:
-    """Run the three processes until the planner ends; whatever happens, none of them is left. Return success."""
-    from ament_index_python.packages import (get_package_prefix,
-                                             get_package_share_directory)
+    """
+    Run the three processes until the planner ends; return success.
+
+    Whatever happens, none of them is left.
+    """
+    from ament_index_python.packages import get_package_prefix, get_package_share_directory
     executables = Path(get_package_prefix('anytime_perception'), 'lib', 'anytime_perception')
-    environment = ros_environment(Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
+    environment = ros_environment(
+        Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
     summary = options.output / 'planner.json'
     summary.unlink(missing_ok=True)
     commands = {
@@ -100,23 +111,26 @@ def play(options: argparse.Namespace, model: Path, images: Path) -> bool:
           f'{environment["ROS_DOMAIN_ID"]} (logs in {options.output})', flush=True)
     with contextlib.ExitStack() as stack:
         for name, parameters in commands.items():
-            arguments = [text for key, value in parameters.items() for text in ('-p', f'{key}:={_yaml(value)}')]
+            arguments = [text for key, value in parameters.items()
+                         for text in ('-p', f'{key}:={_yaml(value)}')]
             log = None
             if name != 'planner':
                 log = stack.enter_context(open(options.output / f'{name}.log', 'w'))
             process = subprocess.Popen(
-                [str(executables / name), '--ros-args', *arguments], env=environment, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log and subprocess.STDOUT, preexec_fn=end_with_parent)
+                [str(executables / name), '--ros-args', *arguments], env=environment,
+                start_new_session=True, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log and subprocess.STDOUT, preexec_fn=end_with_parent)
             stack.callback(stop, process)
         succeeded = process.wait() == 0 and summary.exists()
     if not succeeded:
         for name in ('perception_node', 'camera'):
-            print(f'\n{name} said:\n{(options.output / f"{name}.log").read_text()[-2000:]}', file=sys.stderr)
+            print(f'\n{name} said:\n{(options.output / f"{name}.log").read_text()[-2000:]}',
+                  file=sys.stderr)
     return succeeded
 
 
 def ros_environment(profile: Path) -> dict[str, str]:
-    """Return the environment of the three processes: alone on this machine, and ready for large images."""
+    """Return the processes' environment: alone on this machine, and ready for large images."""
     environment = dict(os.environ)
     environment.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 101)))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -124,8 +138,8 @@ def ros_environment(profile: Path) -> dict[str, str]:
     environment.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))
     environment.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(profile))
     # Memory for images is kept instead of being mapped anew for each.
-    environment.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='4000000000', MALLOC_TOP_PAD_='67108864',
-                       PYTHONUNBUFFERED='1')
+    environment.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='4000000000',
+                       MALLOC_TOP_PAD_='67108864', PYTHONUNBUFFERED='1')
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     return environment
 
@@ -147,7 +161,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def remove_shared_memory(before: set[Path]) -> None:
-    """Remove what is new in shared memory, of DDS or its tracer, and used by no process any more."""
+    """Remove new shared memory, of DDS or its tracer, that no process uses any more."""
     if not _SHARED_MEMORY.is_dir():
         return
     mapped = ''
@@ -175,12 +189,14 @@ def report(output: Path) -> int:
     accuracy = [value for value in summary['accuracy_by_exit'] if value is not None]
     preempt = summary['preempt']
     print(f'\n{summary["images"]} images, {summary["refinements"]} refinements; '
-          f'{summary["dropped_images"]} images dropped, {summary["stale_images"]} started too old.')
+          f'{summary["dropped_images"]} images dropped, '
+          f'{summary["stale_images"]} started too old.')
     if accuracy:
-        print(f'Accuracy grows from {accuracy[0]:.1%} at the first exit to {accuracy[-1]:.1%} at the last.')
+        print(f'Accuracy grows from {accuracy[0]:.1%} at the first exit '
+              f'to {accuracy[-1]:.1%} at the last.')
     if preempt['calls']:
-        print(f'{preempt["calls"]} times the planner demanded an answer: in hand after {preempt["p50_ms"]:.1f} ms '
-              f'(median), {preempt["p99_ms"]:.1f} ms (p99).')
+        print(f'{preempt["calls"]} times the planner demanded an answer: in hand after '
+              f'{preempt["p50_ms"]:.1f} ms (median), {preempt["p99_ms"]:.1f} ms (p99).')
     print(f'Details: {output / "summary.json"}, picture: {output / "summary.png"}')
     return 0
 

@@ -1,4 +1,8 @@
-"""Runs a network stage by stage under a budget, preemptible at any moment. Knows networks, no ROS."""
+"""
+Runs a network stage by stage under a budget, preemptible at any moment.
+
+Knows networks, no ROS.
+"""
 
 from anytime_perception.engine.budget import Budget
 from anytime_perception.engine.device import choose_device, DeviceError
@@ -7,5 +11,5 @@ from anytime_perception.engine.image_pass import ImagePass
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 
-__all__ = ['AnytimeEngine', 'Budget', 'DeviceError', 'ImagePass', 'LatencyProfile', 'Refinement', 'Status',
-           'choose_device']
+__all__ = ['AnytimeEngine', 'Budget', 'DeviceError', 'ImagePass', 'LatencyProfile', 'Refinement',
+           'Status', 'choose_device']

@@ -7,8 +7,7 @@ import math
 @dataclass(frozen=True)
 class Budget:
     """
-    A duration counted from the image's arrival, an absolute deadline, or both (the earlier
-    counts).
+    A duration from the image's arrival, an absolute deadline, or both (the earlier counts).
 
     Attributes
     ----------
@@ -26,9 +25,11 @@ class Budget:
 
     def __post_init__(self):
         if not self.seconds > 0:
-            raise ValueError(f'the budget is {self.seconds} s; it must be positive (inf: until complete)')
+            raise ValueError(f'the budget is {self.seconds} s; it must be positive '
+                             '(inf: until complete)')
         if math.isnan(self.deadline):
-            raise ValueError('the deadline is NaN; it must be a time on the clock of time.monotonic, or inf')
+            raise ValueError('the deadline is NaN; it must be a time on the clock of '
+                             'time.monotonic, or inf')
 
     @classmethod
     def of(cls, value: 'float | Budget | None') -> 'Budget':
@@ -38,5 +39,5 @@ class Budget:
         return cls() if value is None else cls(float(value))
 
     def deadline_for(self, arrival: float) -> float:
-        """Return the absolute deadline of an image that arrived at `arrival` (`time.monotonic`)."""
+        """Return the absolute deadline of an image arriving at `arrival` (`time.monotonic`)."""
         return min(arrival + self.seconds, self.deadline)

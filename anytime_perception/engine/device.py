@@ -9,8 +9,7 @@ class DeviceError(ValueError):
 
 def choose_device(name: str) -> torch.device:
     """
-    Return the device called `name`: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is
-        one.
+    Return the device called `name`: 'cpu', 'cuda', 'cuda:N' or 'auto' (a GPU if there is one).
 
     Raises
     ------
@@ -26,6 +25,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device('cpu')
     count = torch.cuda.device_count()
     if int(index or 0) >= count:
-        why = 'this build of torch has no CUDA' if torch.version.cuda is None else f'torch sees {count} GPUs'
-        raise DeviceError(f'device {name!r} is missing: {why}; use device auto or cpu to run without it')
+        why = ('this build of torch has no CUDA' if torch.version.cuda is None
+               else f'torch sees {count} GPUs')
+        raise DeviceError(f'device {name!r} is missing: {why}; '
+                          'use device auto or cpu to run without it')
     return torch.device(f'cuda:{index or 0}')

@@ -39,8 +39,7 @@ class AnytimeEngine:
     Refines images stage by stage on one worker thread, which makes every torch call.
 
     A submitted image waits in a place for one: a newer image replaces it there, and stops the
-        image in
-    flight as soon as that has an answer. Use it as a context manager.
+    image in flight as soon as that has an answer. Use it as a context manager.
 
     Parameters
     ----------
@@ -76,11 +75,12 @@ class AnytimeEngine:
         self._threads = threads
         self._current: ImagePass | None = None  # in flight, or the last that was
         self._waiting: ImagePass | None = None  # the place for the newest image
-        self._last: Refinement | None = None    # newest refinement of passes before the current one
+        self._last: Refinement | None = None    # newest of the passes before the current one
         self._closing = False
         self._wake = threading.Condition(threading.Lock())
         ready: Future[LatencyProfile] = Future()
-        self._worker = threading.Thread(target=self._work, args=(ready,), name='anytime_engine', daemon=True)
+        self._worker = threading.Thread(
+            target=self._work, args=(ready,), name='anytime_engine', daemon=True)
         self._worker.start()
         self.profile = ready.result()
 
@@ -92,14 +92,18 @@ class AnytimeEngine:
 
     @property
     def newest(self) -> Refinement | None:
-        """The newest refinement of the newest image that has one; None before the first. Never waits."""
+        """
+        The newest refinement of the newest image that has one.
+
+        None before the first. Never waits.
+        """
         current = self._current
         return (current.newest if current is not None else None) or self._last
 
-    def refine(self, image: np.ndarray, budget: float | Budget | None = None) -> Iterator[Refinement]:
+    def refine(self, image: np.ndarray,
+               budget: float | Budget | None = None) -> Iterator[Refinement]:
         """
-        Submit `image` (H, W, 3) uint8 RGB and yield its refinements, each better than the one
-        before.
+        Submit `image` (H, W, 3) uint8 RGB; yield refinements, each better than the one before.
 
         The last has a final status and comes within `budget` (seconds from now, a Budget, or None
         for the standing budget), except that the first exit is always waited for. Leaving the
@@ -123,13 +127,19 @@ class AnytimeEngine:
 
         Parameters
         ----------
-        image: (H, W, 3) uint8 RGB, or a function that returns it, called on the worker thread.
-        budget: as in `refine`; counted from `arrival`.
-        arrival: on `time.monotonic`; None means now.
-        tag: anything; comes back in each refinement.
-        on_refinement: called with each refinement, in order, from the worker or from whoever
-            stopped the pass; must be quick.
-        on_failure: called with the exception if the image could not be prepared or run.
+        image :
+            (H, W, 3) uint8 RGB, or a function that returns it, called on the worker thread.
+        budget :
+            as in `refine`; counted from `arrival`.
+        arrival :
+            on `time.monotonic`; None means now.
+        tag :
+            anything; comes back in each refinement.
+        on_refinement :
+            called with each refinement, in order, from the worker or from whoever stopped the
+            pass; must be quick.
+        on_failure :
+            called with the exception if the image could not be prepared or run.
 
         """
         arrival = time.monotonic() if arrival is None else arrival
@@ -186,7 +196,7 @@ class AnytimeEngine:
         self._worker.join()
 
     def _work(self, ready: Future) -> None:
-        """Run on the worker thread: prepare and measure, then refine whatever image is the newest."""
+        """Run on the worker thread: prepare and measure, then refine whatever image is newest."""
         try:
             torch.set_num_threads(self._threads)
             with torch.inference_mode():
@@ -242,11 +252,13 @@ class AnytimeEngine:
             return
         stage, whole = self._exits[exit_index], self._exits[-1].cost
         image_pass.add(Refinement(
-            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost, stage.cost / whole,
-            probabilities, elapsed, image_pass.arrival, image_pass.deadline - image_pass.arrival,
+            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
+            stage.cost / whole, probabilities, elapsed, image_pass.arrival,
+            image_pass.deadline - image_pass.arrival,
             self._status(image_pass, exit_index, now, probabilities), image_pass.tag))
 
-    def _status(self, image_pass: ImagePass, exit_index: int, now: float, probabilities: np.ndarray) -> Status:
+    def _status(self, image_pass: ImagePass, exit_index: int, now: float,
+                probabilities: np.ndarray) -> Status:
         """Return whether, and why, an answer is the last of its image."""
         if exit_index + 1 == len(self._exits):
             return Status.COMPLETE

@@ -1,4 +1,8 @@
-"""Folding batch normalisation into convolutions for evaluation: same function, fewer passes over memory."""
+"""
+Folding batch normalisation into convolutions for evaluation.
+
+The function stays the same, with fewer passes over memory.
+"""
 
 import copy
 
@@ -13,7 +17,7 @@ class FoldedUnit(nn.Module):
     A unit whose second and third normalisation live in its convolutions.
 
     The first stays: it comes before a zero-padded convolution, so its shift does not reach the
-        border.
+    border.
     """
 
     def __init__(self, unit: Unit):
@@ -28,7 +32,11 @@ class FoldedUnit(nn.Module):
 
 
 def fold(module: nn.Module) -> nn.Module:
-    """Return a copy of `module` (in evaluation mode) that computes the same with less work; others stay as they are."""
+    """
+    Return a copy of `module` (in evaluation mode) that computes the same with less work.
+
+    Modules with nothing to fold are copied as they are.
+    """
     if isinstance(module, Unit):
         return FoldedUnit(module)
     if not isinstance(module, nn.Sequential):

@@ -20,7 +20,7 @@ class ImagePass:
 
     The worker adds refinements; any thread may stop it or change its budget. The first exit is
     always waited for: a stop before it takes effect there, so that every image that is started
-        gets an answer.
+    gets an answer.
 
     Attributes
     ----------
@@ -65,7 +65,11 @@ class ImagePass:
         self._deliver()
 
     def stop(self, status: Status) -> None:
-        """End the pass with its newest refinement as the answer; before its first exit, end it there."""
+        """
+        End the pass with its newest refinement as the answer.
+
+        Before its first exit, end it there.
+        """
         with self._changed:
             if self._ended:
                 return
@@ -76,7 +80,11 @@ class ImagePass:
         self._deliver()
 
     def drop(self, error: Exception | None = None) -> None:
-        """End the pass without a further refinement: never started (superseded), or failed with `error`."""
+        """
+        End the pass without a further refinement.
+
+        It was never started (superseded), or failed with `error`.
+        """
         with self._changed:
             if self._ended:
                 return
@@ -118,11 +126,12 @@ class ImagePass:
             raise self.error
 
     def _wait_for_more(self, seen: int) -> None:
-        """Wait, holding the lock, until there are more than `seen` refinements or the pass has ended."""
+        """Wait, holding the lock, for more than `seen` refinements or the end of the pass."""
         while seen == len(self._history) and not self._ended:
             remaining = self.deadline - time.monotonic()
             if remaining > 0:
-                self._changed.wait(None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
+                self._changed.wait(
+                    None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
             elif self.newest is not None:
                 self._append(replace(self.newest, status=Status.BUDGET_SPENT))
             else:
@@ -145,10 +154,10 @@ class ImagePass:
 
     def _deliver(self) -> None:
         """
-        Hand refinements to the listener, in order, each once, without waiting for another thread
-        that does so.
+        Hand refinements to the listener, in order, each once.
 
-        Whoever holds the lock delivers what others have added meanwhile.
+        Does not wait for another thread that does so: whoever holds the lock delivers what others
+        have added meanwhile.
         """
         if self._on_refinement is None:
             return

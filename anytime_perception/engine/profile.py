@@ -46,7 +46,11 @@ class LatencyProfile:
                 self._refresh()
 
     def exit_within(self, seconds: float) -> int | None:
-        """Return the last exit that answers within `seconds` of arrival (p99), None if even the first does not."""
+        """
+        Return the last exit that answers within `seconds` of arrival (p99).
+
+        None if even the first does not.
+        """
         reached = int(np.searchsorted(self.p99, seconds, side='right'))
         return reached - 1 if reached else None
 

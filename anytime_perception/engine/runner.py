@@ -1,4 +1,8 @@
-"""How stages are run on a device, behind one small interface; only the engine's worker thread calls it."""
+"""
+How stages are run on a device, behind one small interface.
+
+Only the engine's worker thread calls it.
+"""
 
 from anytime_perception.engine.folding import fold
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
@@ -27,11 +31,15 @@ class TorchRunner:
         self._features: Tensor | None = None
 
     def begin(self, images: Tensor) -> None:
-        """Take the network input (1, channels, size, size), on the CPU, that the next runs are about."""
+        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
         self._images = images.to(self.device, memory_format=torch.channels_last)
 
     def run(self, index: int) -> np.ndarray | None:
-        """Run stage `index` after those before it; return its probabilities (classes,), None without a head."""
+        """
+        Run stage `index` after those before it.
+
+        Return its probabilities (classes,), None without a head.
+        """
         trunk, head, takes_image = self._stages[index]
         self._features = trunk(self._images if takes_image else self._features)
         if head is None:

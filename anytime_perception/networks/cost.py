@@ -8,8 +8,7 @@ from torch import nn
 
 def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     """
-    Return the multiply-adds of `module` for one input of `input_shape`, and the shape of its
-    output.
+    Return the multiply-adds of `module` for one input of `input_shape`, and its output's shape.
 
     Counts convolutions and fully connected layers, as the paper and its field do; normalisation,
     activation and pooling are left out. `input_shape` includes the batch dimension.

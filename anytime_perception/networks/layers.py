@@ -30,7 +30,11 @@ class Unit(nn.Module):
 
 
 class Exit(nn.Module):
-    """A prediction head: ReLU, global average pool, fully connected; (N, C, H, W) to logits (N, classes)."""
+    """
+    A prediction head: ReLU, global average pool, fully connected.
+
+    Maps (N, C, H, W) to logits (N, classes).
+    """
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__()
@@ -57,16 +61,17 @@ def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):
-        layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels),
+                   nn.ReLU(inplace=True)]
         in_channels = channels
     return nn.Sequential(*layers, conv3x3(in_channels, channels))
 
 
 def transition(channels: int) -> nn.Conv2d:
-    """Return the strided 3x3 convolution between two blocks: half the resolution, twice the channels."""
+    """Return the strided 3x3 convolution between blocks: resolution halves, channels double."""
     return conv3x3(channels, 2 * channels, stride=2)
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Return class probabilities (N, classes) of logits (N, classes), in float32."""
+    """Return the class probabilities of logits (N, classes), in the same shape and in float32."""
     return torch.softmax(logits.float(), dim=-1)

@@ -1,4 +1,8 @@
-"""The anytime network (ANN): a residual network that answers at many depths (paper, sections 3.1, 4.1)."""
+"""
+The anytime network (ANN): a residual network that answers at many depths.
+
+See sections 3.1 and 4.1 of the paper.
+"""
 
 from anytime_perception.networks import layers
 from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
@@ -9,11 +13,11 @@ BLOCKS = 3
 
 class AnytimeNetwork(nn.Module):
     """
-    Three blocks of `units_per_block` residual units with exits every `period` units, the last
-    unit always.
+    Three blocks of `units_per_block` residual units with an exit every `period` units.
 
     Channels double and resolution halves between blocks, so every unit costs the same. Exits sit
-    at depths L, L - s, L - 2s, … (paper, appendix B) and are left out above `first_exit`.
+    at depths L, L - s, L - 2s, … (paper, appendix B), so always after the last unit, and are left
+    out above `first_exit`.
 
     Parameters
     ----------
@@ -45,9 +49,11 @@ class AnytimeNetwork(nn.Module):
                 raise ValueError(f'{name} is {value!r}; it must be a positive integer')
         self.depth = BLOCKS * units_per_block
         if first_exit > self.depth:
-            raise ValueError(f'first_exit is {first_exit}, but the network is only {self.depth} units deep')
+            raise ValueError(f'first_exit is {first_exit}, '
+                             f'but the network is only {self.depth} units deep')
         if period > self.depth:
-            raise ValueError(f'period is {period}, but the network is only {self.depth} units deep')
+            raise ValueError(f'period is {period}, '
+                             f'but the network is only {self.depth} units deep')
         self.num_classes = num_classes
         self.input_size = input_size
         self.image_shape = (1, in_channels, input_size, input_size)
@@ -55,7 +61,7 @@ class AnytimeNetwork(nn.Module):
         count_stage_costs(self.stages, self.image_shape)
 
     def _build_stages(self) -> list[Stage]:
-        """Return the network as stages, cut after every depth L, L - s, L - 2s, …"""
+        """Return the network as stages, cut after every depth L, L - s, L - 2s and so on."""
         config = self.config
         channels = config['channels']
         stages = []
@@ -67,7 +73,8 @@ class AnytimeNetwork(nn.Module):
                 channels *= 2
             trunk.append(layers.Unit(channels))
             if (self.depth - depth) % config['period'] == 0:
-                head = layers.Exit(channels, config['num_classes']) if depth >= config['first_exit'] else None
+                head = (layers.Exit(channels, config['num_classes'])
+                        if depth >= config['first_exit'] else None)
                 stages.append(Stage(nn.Sequential(*trunk), head, depth, takes_image=not stages))
                 trunk = []
         return stages
@@ -78,5 +85,5 @@ class AnytimeNetwork(nn.Module):
         return [stage for stage in self.stages if stage.head is not None]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (N, in_channels, H, W) to the logits (N, num_classes) of every exit, in order."""
+        """Map images (N, in_channels, H, W) to logits (N, num_classes) of every exit, in order."""
         return list(run_stages(self.stages, images))

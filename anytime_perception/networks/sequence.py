@@ -35,11 +35,13 @@ class AnytimeSequence(nn.Module):
             raise ValueError('a sequence needs at least one network')
         depths = [network.depth for network in networks]
         if any(later <= earlier for earlier, later in itertools.pairwise(depths)):
-            raise ValueError(f'the depths of the networks are {depths}; each must be deeper than the one before')
+            raise ValueError(f'the depths of the networks are {depths}; '
+                             'each must be deeper than the one before')
         for name in ('num_classes', 'image_shape'):
             values = {getattr(network, name) for network in networks}
             if len(values) > 1:
-                raise ValueError(f'the networks of a sequence must share {name}, but have {sorted(values)}')
+                raise ValueError(f'the networks of a sequence must share {name}, '
+                                 f'but have {sorted(values)}')
         self.networks = nn.ModuleList(networks)
         self.num_classes = networks[0].num_classes
         self.input_size = networks[0].input_size
@@ -50,7 +52,7 @@ class AnytimeSequence(nn.Module):
         count_stage_costs(self.stages, self.image_shape)
 
     def _reported_stages(self) -> list[Stage]:
-        """Return the stages of all networks in one list, without the heads that are never reported."""
+        """Return the stages of all networks in one list, without the heads never reported."""
         stages, reported_from = [], 0
         for index, network in enumerate(self.networks):
             for stage in network.stages:
@@ -65,5 +67,9 @@ class AnytimeSequence(nn.Module):
         return [stage for stage in self.stages if stage.head is not None]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (N, in_channels, H, W) to the logits (N, num_classes) of every reported exit, in order."""
+        """
+        Map images to the logits of every reported exit, in order.
+
+        Images are (N, in_channels, H, W), logits (N, num_classes).
+        """
         return list(run_stages(self.stages, images))

@@ -1,1 +1,1 @@
-"""The ROS 2 side: the lifecycle node, conversions, parameters, diagnostics, a camera and a planner."""
+"""The ROS 2 side: lifecycle node, conversions, parameters, diagnostics, a camera and a planner."""

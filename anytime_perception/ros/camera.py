@@ -1,4 +1,4 @@
-"""A camera that replays a folder of pictures, class by class folder, and says what each one shows."""
+"""A camera that replays a folder of pictures, class by class folder, and says what each shows."""
 
 import array
 from pathlib import Path
@@ -19,8 +19,7 @@ _GREY = 114
 
 class Camera(Node):
     """
-    Publishes `image` (rgb8) at a steady rate, and with it `label`, the name of the picture's
-    folder.
+    Publishes `image` (rgb8) at a steady rate, with `label`, the name of the picture's folder.
 
     Pictures are shown in random order, each scaled to the height of the frame and centred.
     """
@@ -28,7 +27,8 @@ class Camera(Node):
     def __init__(self, **kwargs):
         super().__init__('camera', **kwargs)
         folder = self.declare_parameter('images', '', ParameterDescriptor(
-            description='Folder of class folders of pictures, or of pictures.', read_only=True)).value
+            description='Folder of class folders of pictures, or of pictures.',
+            read_only=True)).value
         rate = self.declare_parameter('rate', 15.0, ParameterDescriptor(
             description='Frames per second.', read_only=True, floating_point_range=[
                 FloatingPointRange(from_value=0.1, to_value=1000.0, step=0.0)])).value
@@ -47,7 +47,8 @@ class Camera(Node):
         self._labels = self.create_publisher(Label, 'label', 100)
         self.create_timer(1 / rate, self._show)
         self.get_logger().info(
-            f'{len(self._files)} pictures from {folder}, {self._size[0]}x{self._size[1]} at {rate:g} Hz')
+            f'{len(self._files)} pictures from {folder}, '
+            f'{self._size[0]}x{self._size[1]} at {rate:g} Hz')
 
     def _show(self) -> None:
         if not self._queue:
@@ -60,9 +61,9 @@ class Camera(Node):
             if not self._files:
                 raise ValueError('none of the files is a picture')
             return
-        image = Image(width=self._size[0], height=self._size[1], encoding='rgb8', step=3 * self._size[0])
-        # Assigning an array('B') is quick; bytes or an ndarray would be checked element by
-        # element.
+        image = Image(width=self._size[0], height=self._size[1], encoding='rgb8',
+                      step=3 * self._size[0])
+        # Assigning an array('B') is quick; bytes or an ndarray would be checked one by one.
         image.data = array.array('B', frame(picture[:, :, ::-1], *self._size).tobytes())
         image.header.frame_id = 'camera'
         image.header.stamp = self.get_clock().now().to_msg()
@@ -82,16 +83,18 @@ def find_pictures(folder: str) -> list[Path]:
     files = sorted(path for pattern in ('*', '*/*') for path in Path(folder).glob(pattern)
                    if path.suffix.lower() in _SUFFIXES) if folder else []
     if not files:
-        raise ValueError(f'there are no pictures in {folder!r}; set the parameter images to a folder of class '
-                         f'folders with files of type {", ".join(sorted(_SUFFIXES))}')
+        raise ValueError(f'there are no pictures in {folder!r}; set the parameter images to a '
+                         'folder of class folders with files of type '
+                         f'{", ".join(sorted(_SUFFIXES))}')
     return files
 
 
 def frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Return `picture` (H, W, 3) uint8 scaled to fit, centred on a grey frame (height, width, 3)."""
+    """Return `picture` (H, W, 3) uint8 scaled to fit and centred on grey, (height, width, 3)."""
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    picture = cv2.resize(
+        picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     canvas = np.full((height, width, 3), _GREY, np.uint8)
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     canvas[top:top + size[1], left:left + size[0]] = picture

@@ -1,4 +1,4 @@
-"""From image messages to RGB arrays, without cv_bridge for the encodings that cameras send most."""
+"""From image messages to RGB arrays, without cv_bridge for the encodings cameras send most."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,8 @@ _ENCODINGS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]]] = {
     'rgba8': (4, lambda pixels: cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB)),
     'bgra8': (4, lambda pixels: cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB)),
     'mono8': (1, lambda pixels: cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)),
-    'mono16': (2, lambda pixels: cv2.cvtColor(pixels[:, :, 1:], cv2.COLOR_GRAY2RGB)),  # the high byte
+    # Of two bytes, the high one.
+    'mono16': (2, lambda pixels: cv2.cvtColor(pixels[:, :, 1:], cv2.COLOR_GRAY2RGB)),
 }
 
 
@@ -47,19 +48,22 @@ def check_image(message: Image | CompressedImage) -> None:
         return
     row = message.width * _ENCODINGS[message.encoding][0]
     if message.step < row:
-        raise BadImageError('step', f'the step is {message.step} bytes, but a row of {message.width} '
-                                    f'{message.encoding} pixels takes {row}')
+        raise BadImageError(
+            'step', f'the step is {message.step} bytes, but a row of {message.width} '
+                    f'{message.encoding} pixels takes {row}')
     # The last row may come without its padding.
     needed = (message.height - 1) * message.step + row
     if len(message.data) < needed:
-        raise BadImageError('truncated', f'the image has {len(message.data)} bytes, but {message.width}x'
-                                         f'{message.height} {message.encoding} pixels take {needed}')
+        raise BadImageError(
+            'truncated', f'the image has {len(message.data)} bytes, but {message.width}x'
+                         f'{message.height} {message.encoding} pixels take {needed}')
 
 
 def to_rgb(message: Image | CompressedImage) -> np.ndarray:
     """
-    Return a checked image message as (height, width, 3) uint8 RGB; a view of its data where
-    possible.
+    Return a checked image message as (height, width, 3) uint8 RGB.
+
+    Where possible, that is a view of its data.
 
     Raises
     ------
@@ -71,7 +75,8 @@ def to_rgb(message: Image | CompressedImage) -> np.ndarray:
     if isinstance(message, CompressedImage):
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
         if pixels is None:
-            raise BadImageError('undecodable', f'{len(data)} bytes of format {message.format!r} are no picture')
+            raise BadImageError(
+                'undecodable', f'{len(data)} bytes of format {message.format!r} are no picture')
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     if message.encoding not in _ENCODINGS:
         return _bridge_to_rgb(message)
@@ -99,7 +104,8 @@ def _bridge_to_rgb(message: Image) -> np.ndarray:
     try:
         return _bridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:
-        raise BadImageError(f'encoding {message.encoding}', f'{_unreadable(message.encoding)}: {error}') from error
+        raise BadImageError(f'encoding {message.encoding}',
+                            f'{_unreadable(message.encoding)}: {error}') from error
 
 
 def _unreadable(encoding: str) -> str:

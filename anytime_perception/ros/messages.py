@@ -28,7 +28,8 @@ def refinement_message(refinement: engine.Refinement, header: Header, class_ids:
         scores=[float(refinement.probabilities[index]) for index in order])
 
 
-def model_info_message(model: Model, device: str, profile: engine.LatencyProfile, stamp) -> ModelInfo:
+def model_info_message(model: Model, device: str, profile: engine.LatencyProfile,
+                       stamp) -> ModelInfo:
     """Return the anytime contract of a loaded model: cost, quality and latency of each exit."""
     exits = model.network.exits
     measured = model.measured

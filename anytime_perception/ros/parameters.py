@@ -20,8 +20,8 @@ def declare_parameters(node: Node) -> None:
         'raw (sensor_msgs/Image) or compressed (sensor_msgs/CompressedImage). '
         'Read when the node is activated.'))
     node.declare_parameter('reliability', 'best_effort', _describe(
-        'QoS reliability of the image subscription: best_effort (receives from every publisher) or reliable. '
-        'Read when the node is activated.'))
+        'QoS reliability of the image subscription: best_effort (receives from every publisher) '
+        'or reliable. Read when the node is activated.'))
     node.declare_parameter('budget_ms', math.inf, _describe(
         'How long an image may be refined, in ms from its arrival; inf: until complete. '
         '~/set_budget changes it too.', number=True))
@@ -31,10 +31,12 @@ def declare_parameters(node: Node) -> None:
     node.declare_parameter('top_k', 3, _describe(
         'How many of the most likely classes a refinement names.', integers=(1, 1000)))
     node.declare_parameter('autostart', True, _describe(
-        'Configure and activate at start, without waiting for a lifecycle manager.', read_only=True))
+        'Configure and activate at start, without waiting for a lifecycle manager.',
+        read_only=True))
 
 
-NAMES = ('model', 'device', 'threads', 'image_transport', 'reliability', 'budget_ms', 'confidence', 'top_k')
+NAMES = ('model', 'device', 'threads', 'image_transport', 'reliability', 'budget_ms',
+         'confidence', 'top_k')
 # Taking effect only at a transition, these may not change while the node is past it.
 READ_WHEN_CONFIGURED = ('model', 'device', 'threads')
 READ_WHEN_ACTIVATED = ('image_transport', 'reliability')
@@ -42,10 +44,15 @@ _CHOICES = {'image_transport': ('raw', 'compressed'), 'reliability': ('best_effo
 
 
 def reason_against(name: str, value) -> str:
-    """Return why parameter `name` can't be `value`, as far as its range doesn't say so; empty if it can."""
+    """
+    Return why parameter `name` can't be `value`; empty if it can.
+
+    Says only what the parameter's range doesn't.
+    """
     if name in _CHOICES and value not in _CHOICES[name]:
         return f'{name} is {value!r}; allowed: {", ".join(_CHOICES[name])}'
-    if name in ('budget_ms', 'confidence') and (isinstance(value, bool) or not isinstance(value, (int, float))):
+    if name in ('budget_ms', 'confidence') and (
+            isinstance(value, bool) or not isinstance(value, (int, float))):
         return f'{name} is {value!r}; it must be a number'
     if name == 'budget_ms' and not value > 0:
         return f'a budget of {value} ms is impossible; it must be positive (inf: until complete)'
@@ -60,7 +67,8 @@ def _describe(text: str, *, integers: tuple[int, int] | None = None,
     # A number is typed dynamically, so that people may write 20 where they mean 20.0.
     descriptor = ParameterDescriptor(description=text, read_only=read_only, dynamic_typing=number)
     if integers:
-        descriptor.integer_range = [IntegerRange(from_value=integers[0], to_value=integers[1], step=1)]
+        descriptor.integer_range = [
+            IntegerRange(from_value=integers[0], to_value=integers[1], step=1)]
     if floats:
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=floats[0], to_value=floats[1], step=0.0)]

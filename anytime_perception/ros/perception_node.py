@@ -27,7 +27,8 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 _IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
-_RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT, 'reliable': ReliabilityPolicy.RELIABLE}
+_RELIABILITY = {
+    'best_effort': ReliabilityPolicy.BEST_EFFORT, 'reliable': ReliabilityPolicy.RELIABLE}
 
 
 class PerceptionNode(LifecycleNode):
@@ -49,7 +50,8 @@ class PerceptionNode(LifecycleNode):
 
         self._refinements = self.create_publisher(Refinement, '~/refinements', 50)
         self._model_info = self.create_publisher(
-            ModelInfo, '~/model_info', QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+            ModelInfo, '~/model_info',
+            QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
         self.create_timer(1.0, self._publish_diagnostics)
         self.create_service(SetBudget, '~/set_budget', self._set_budget)
@@ -65,7 +67,11 @@ class PerceptionNode(LifecycleNode):
     # and logged.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model, check it, and measure it on the device; FAILURE leaves the node unconfigured."""
+        """
+        Load the model, check it, and measure it on the device.
+
+        FAILURE leaves the node unconfigured.
+        """
         try:
             path = self.get_parameter('model').value
             if not path:
@@ -85,7 +91,8 @@ class PerceptionNode(LifecycleNode):
         for name in ('budget_ms', 'confidence', 'top_k'):
             self._apply(name, self.get_parameter(name).value)
         if reason := self._why_not(self.get_parameter('budget_ms').value):
-            self.get_logger().warning(f'{reason}; images will be refined up to that exit all the same')
+            self.get_logger().warning(
+                f'{reason}; images will be refined up to that exit all the same')
         profile, device = self._engine.profile, str(self._engine.device)
         self._model_info.publish(
             model_info_message(model, device, profile, self.get_clock().now().to_msg()))
@@ -108,7 +115,8 @@ class PerceptionNode(LifecycleNode):
         qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=_RELIABILITY[self.get_parameter('reliability').value])
         self._subscription = self.create_subscription(
-            _IMAGE_TYPES[self.get_parameter('image_transport').value], 'image', self._take_image, qos)
+            _IMAGE_TYPES[self.get_parameter('image_transport').value], 'image',
+            self._take_image, qos)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -170,7 +178,8 @@ class PerceptionNode(LifecycleNode):
             self._statistics.refinements += 1
 
     def _message(self, refinement: engine.Refinement) -> Refinement:
-        return refinement_message(refinement, refinement.tag, self._engine.model.class_ids, self._top_k)
+        return refinement_message(
+            refinement, refinement.tag, self._engine.model.class_ids, self._top_k)
 
     def _count_bad(self, error: Exception) -> None:
         kind = error.kind if isinstance(error, BadImageError) else 'failed'
@@ -193,7 +202,8 @@ class PerceptionNode(LifecycleNode):
         self._statistics.count_preempt(now() - started)
         return response
 
-    def _set_budget(self, request: SetBudget.Request, response: SetBudget.Response) -> SetBudget.Response:
+    def _set_budget(self, request: SetBudget.Request,
+                    response: SetBudget.Response) -> SetBudget.Response:
         current_only = request.scope == SetBudget.Request.CURRENT_IMAGE
         response.exit_index = -1
         response.expected_accuracy = math.nan
@@ -226,13 +236,13 @@ class PerceptionNode(LifecycleNode):
                 response.expected_accuracy = 1 - measured.error[index]
 
     def _why_not(self, budget_ms: float) -> str:
-        """Return why `budget_ms` is no budget for this model on this device; empty if it is one."""
+        """Return why `budget_ms` is no budget for this model on this device; empty if it is."""
         if reason := parameters.reason_against('budget_ms', budget_ms):
             return reason
         if self._engine is not None and self._engine.profile.exit_within(budget_ms / 1e3) is None:
             first = self._engine.profile.p99[0] * 1e3
-            return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up to '
-                    f'{first:.1f} ms on this device (p99)')
+            return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up '
+                    f'to {first:.1f} ms on this device (p99)')
         return ''
 
     # Parameters.
@@ -281,8 +291,9 @@ class PerceptionNode(LifecycleNode):
         else:
             level, summary = DiagnosticStatus.OK, 'active'
         self._diagnostics.publish(self._statistics.diagnostics(
-            f'{self.get_fully_qualified_name().lstrip("/")}: images', str(running.device) if running else '',
-            level, summary, running.counts if running else None, self.get_clock().now().to_msg()))
+            f'{self.get_fully_qualified_name().lstrip("/")}: images',
+            str(running.device) if running else '', level, summary,
+            running.counts if running else None, self.get_clock().now().to_msg()))
 
 
 def main(args: list[str] | None = None) -> None:

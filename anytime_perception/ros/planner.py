@@ -37,10 +37,12 @@ class Planner(Node):
 
     def __init__(self, **kwargs):
         super().__init__('planner', **kwargs)
-        self._perception = self._declare('perception', 'anytime_perception', 'Name of the perception node.')
+        self._perception = self._declare(
+            'perception', 'anytime_perception', 'Name of the perception node.')
         self._seconds = self._declare('seconds', 30.0, 'How long to play.')
-        self._budgets = self._declare('budgets_ms', Parameter.Type.DOUBLE_ARRAY,
-                                      'Budgets to go through; by default spread over what the model needs.')
+        self._budgets = self._declare(
+            'budgets_ms', Parameter.Type.DOUBLE_ARRAY,
+            'Budgets to go through; by default spread over what the model needs.')
         self._period = self._declare('preempt_period', 0.25, 'Mean time between demands, in s.')
         self._output = self._declare('output', '', 'File to write the summary to, as JSON.')
         self._random = random.Random(self._declare('seed', 0, 'Seed of the random moments.'))
@@ -93,9 +95,9 @@ class Planner(Node):
 
     def _print(self, message: Refinement, truth: str | None) -> None:
         budget = f'{message.budget_ms:.1f}' if math.isfinite(message.budget_ms) else 'none'
-        print(_ROW.format(budget, f'{message.exit_index + 1}/{message.exit_count}', message.class_ids[0],
-                          truth or '?', f'{message.confidence:.2f}', f'{message.elapsed_ms:.1f}',
-                          _status_name(message.status)), flush=True)
+        print(_ROW.format(budget, f'{message.exit_index + 1}/{message.exit_count}',
+                          message.class_ids[0], truth or '?', f'{message.confidence:.2f}',
+                          f'{message.elapsed_ms:.1f}', _status_name(message.status)), flush=True)
 
     # The script, on the main thread.
 
@@ -114,10 +116,11 @@ class Planner(Node):
             if stop.is_set():
                 return
             if waited > 60:
-                raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the node running and '
-                                   'configured? Its log says why it is not')
+                raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
+                                   'node running and configured? Its log says why it is not')
         budgets = list(self._budgets or self._spread_budgets())
-        print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms', 'why it is the last'), flush=True)
+        print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
+                          'why it is the last'), flush=True)
         started = time.monotonic()
         try:
             for index, budget_ms in enumerate(budgets):
@@ -130,10 +133,12 @@ class Planner(Node):
     def _spread_budgets(self) -> list[float]:
         """Return budgets from just above the first exit to more than the last, and none at all."""
         first, last = (self._info.exits[index].latency_p99_ms for index in (0, -1))
-        return [first * 1.25 + 1 + (last * 1.25 - first) * share for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
+        return [first * 1.25 + 1 + (last * 1.25 - first) * share
+                for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
 
     def _tell_budget(self, budget_ms: float, stop: threading.Event) -> None:
-        response = self._call('set_budget', self._set_budget, SetBudget.Request(budget_ms=budget_ms), stop)
+        response = self._call(
+            'set_budget', self._set_budget, SetBudget.Request(budget_ms=budget_ms), stop)
         if response is not None and not response.accepted:
             self.get_logger().warning(response.message)
 
@@ -150,7 +155,8 @@ class Planner(Node):
             response = self._call('preempt', self._preempt, Preempt.Request(), stop)
             if response is not None and response.success and published is not None:
                 answer = response.refinement
-                self._scorecard.older_than_published += (*_key(answer.header), answer.exit_index) < published
+                self._scorecard.older_than_published += (
+                    (*_key(answer.header), answer.exit_index) < published)
 
     def _call(self, name: str, client, request, stop: threading.Event):
         """Return the service's response, timed; None if it does not come."""
@@ -171,7 +177,8 @@ class Planner(Node):
         summary = self._scorecard.summary()
         summary['perception'] = self._diagnostics
         if self._output:
-            write_atomically(self._output, lambda path: Path(path).write_text(json.dumps(summary, indent=2)))
+            write_atomically(
+                self._output, lambda path: Path(path).write_text(json.dumps(summary, indent=2)))
 
 
 def _key(header) -> tuple[int, int]:

@@ -46,15 +46,16 @@ class Scorecard:
         """Return what image `key` really shows, None where nobody said."""
         return self._truths.get(key)
 
-    def add_refinement(self, key, exit_index: int, answer: str, elapsed_ms: float, budget_ms: float,
-                       *, final: bool, preempted: bool) -> None:
+    def add_refinement(self, key, exit_index: int, answer: str, elapsed_ms: float,
+                       budget_ms: float, *, final: bool, preempted: bool) -> None:
         """Note an answer about image `key`."""
         self.refinements += 1
         seen = self._images[key]
         seen.final = final
         seen.preempted = preempted
         seen.budget_ms = budget_ms
-        if not seen.exits or exit_index > seen.exits[-1]:  # a final status may repeat the newest answer
+        # A final status may repeat the newest answer.
+        if not seen.exits or exit_index > seen.exits[-1]:
             seen.exits.append(exit_index)
             seen.answers.append(answer)
             seen.elapsed_ms.append(elapsed_ms)

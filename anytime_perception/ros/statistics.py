@@ -33,7 +33,7 @@ class Statistics:
         self._last_arrival: float | None = None
 
     def count_arrival(self, arrival: float) -> None:
-        """Count an image that arrived at `arrival` (`time.monotonic`), and learn the camera's period."""
+        """Count an image, arrived at `arrival` (`time.monotonic`); learn the camera's period."""
         self.received += 1
         if self._last_arrival is not None:
             gap = arrival - self._last_arrival
@@ -51,7 +51,7 @@ class Statistics:
 
     def diagnostics(self, name: str, hardware_id: str, level: bytes, summary: str, counts,
                     stamp) -> DiagnosticArray:
-        """Return the message for /diagnostics; `counts` are the engine's, None while there is none."""
+        """Return the message for /diagnostics; `counts` are the engine's, None without one."""
         preempts = np.array(self._preempt_seconds) * 1e3
         values = {
             'images_received': self.received,
@@ -70,8 +70,9 @@ class Statistics:
             'memory_mb': f'{_memory_mb():.1f}',
             'peak_memory_mb': f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}',
         }
-        status = DiagnosticStatus(level=level, name=name, message=summary, hardware_id=hardware_id, values=[
-            KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        status = DiagnosticStatus(
+            level=level, name=name, message=summary, hardware_id=hardware_id,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
         message = DiagnosticArray(status=[status])
         message.header.stamp = stamp
         return message
