@@ -5,6 +5,7 @@ import sys
 
 from anytime_training import commands
 from anytime_training.data import DATASETS
+from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
 from anytime_training.strategies import STRATEGIES
 from anytime_training.train import TrainingDiverged
@@ -75,8 +76,12 @@ def _add_train(subparsers) -> None:
     train.add_argument('--channels', type=int, help="the paper's c, channels of the first block")
     train.add_argument('--period', type=int, help="the paper's s, units from one exit to the next")
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
+    train.add_argument('--mode', choices=MODES,
+                       help='train all exits jointly, or one after the other')
     train.add_argument('--weights', choices=SCHEMES, help='how much the loss of each exit counts')
     train.add_argument('--weights-base', type=float, help='base of exponential weights')
+    train.add_argument('--exit-index', type=int,
+                       help='the exit that optimal weights train (OPT), from 0; -1 is the last')
     train.add_argument('--strategy', choices=STRATEGIES,
                        help='which exit is amplified in an iteration')
     train.add_argument('--tau', type=float,
@@ -90,6 +95,8 @@ def _add_train(subparsers) -> None:
     train.add_argument('--seed', type=int)
     train.add_argument('--validation', action=argparse.BooleanOptionalAction,
                        help='hold back training images and evaluate on them, not on the tests')
+    train.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
+                       help='any other key of the configuration; see config.json in DIR')
     train.set_defaults(command=commands.train)
 
 

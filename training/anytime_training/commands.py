@@ -8,7 +8,7 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data
-from anytime_training.config import read_config_file, TrainConfig
+from anytime_training.config import parse_assignment, read_config_file, TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.run import execute_run, start_run
@@ -24,6 +24,8 @@ def train(arguments: Namespace) -> None:
         given = getattr(arguments, field.name, None)
         if given is not None:
             values[field.name] = given
+    for assignment in arguments.set:
+        values.update(parse_assignment(assignment))
     folder = Path(arguments.output)
     config = start_run(folder, values, arguments.resume)
     evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)

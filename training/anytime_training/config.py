@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 from anytime_training.data import DATASETS
+from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
@@ -23,9 +24,17 @@ class TrainConfig:
     dataset, data: name of the data set, and the folder it is read from ('' for digits).
     units_per_block: the paper's n; several train a sequence (EANN), one network each.
     channels, period, input_size: the paper's c and s, and pixels a side.
-    weights, weights_base: weight scheme, and the base of the exponential one.
+    late_exits: members of a sequence answer only where they are deeper than the one before.
+    mode: joint, midfeat or no_grad (section 4.2).
+    weights, weights_base, exit_index: weight scheme, the base of the exponential one, and the exit
+        of the optimal one.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
-    epochs, batch_size, lr, schedule, momentum, weight_decay: of the stochastic gradient descent.
+    gamma, eta, avgl_momentum: of the learned strategies (appendix D.4).
+    epochs, batch_size, lr, schedule, momentum, nesterov, weight_decay: of the gradient descent;
+        every phase of a mode takes that many epochs.
+    gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
+        0: see phases.py, objective.py and averaging.py.
+    precision: of the network in training, float32, bfloat16, or auto (bfloat16 on a GPU with it).
     flip: whether training images are mirrored at random.
     seed: of everything random.
     validation: hold back a part of the training images and evaluate on it, not on the test images.
@@ -37,17 +46,30 @@ class TrainConfig:
     units_per_block: tuple[int, ...] = (9,)
     channels: int = 16
     period: int = 1
+    late_exits: bool = False
     input_size: int = 32
+    mode: str = 'joint'
     weights: str = 'sieve'
     weights_base: float = 2.0
+    exit_index: int = -1
     strategy: str = 'aann'
     tau: float = 0.5
+    gamma: float = 0.3
+    eta: float = 0.8
+    avgl_momentum: float = 0.9
     epochs: int = 300
     batch_size: int = 128
     lr: float = 0.1
     schedule: str = 'paper'
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 2e-4
+    gradient_equilibrium: bool = False
+    distillation: float = 0.0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    average: float = 0.0
+    precision: str = 'auto'
     flip: bool = True
     seed: int = 0
     validation: bool = False
@@ -57,6 +79,8 @@ class TrainConfig:
         _check_choice('weights', self.weights, SCHEMES)
         _check_choice('strategy', self.strategy, STRATEGIES)
         _check_choice('schedule', self.schedule, SCHEDULES)
+        _check_choice('mode', self.mode, MODES)
+        _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
         if not self.units_per_block:
             raise ValueError('units_per_block is empty; it must name at least one network')
         for name in ('channels', 'period', 'input_size', 'epochs', 'batch_size'):
@@ -69,7 +93,11 @@ class TrainConfig:
         for name in ('lr', 'weights_base'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
-        for name in ('tau', 'momentum', 'weight_decay', 'seed'):
+        for name in ('gamma', 'avgl_momentum', 'momentum', 'distillation', 'label_smoothing',
+                     'average'):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
+        for name in ('tau', 'eta', 'weight_decay', 'mixup', 'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
 
@@ -127,6 +155,24 @@ def read_config_file(path: str | Path) -> dict:
     if not isinstance(values, dict):
         raise ValueError(f'{path} must hold a JSON object of configuration keys')
     return values
+
+
+def parse_assignment(text: str) -> dict:
+    """
+    Return {key: value} of a text KEY=VALUE; a value that is not JSON is a string.
+
+    Raises
+    ------
+    ValueError: for a text without '='.
+
+    """
+    key, sign, value = text.partition('=')
+    if not sign:
+        raise ValueError(f'{text!r} is not of the form KEY=VALUE')
+    try:
+        return {key.strip(): json.loads(value)}
+    except ValueError:
+        return {key.strip(): value}
 
 
 def _check_choice(name: str, value: str, allowed) -> None:

@@ -3,30 +3,42 @@
 from collections import defaultdict
 
 from anytime_perception.networks import AnytimeNetwork
+from anytime_training.config import TrainConfig
+from anytime_training.phases import Phase
 import torch
-from torch import nn, Tensor
+from torch import nn
 
 
-def make_optimiser(network: AnytimeNetwork, weights: Tensor, lr: float, momentum: float,
-                   weight_decay: float) -> torch.optim.SGD:
+def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -> torch.optim.SGD:
     """
-    Return SGD whose weight decay is the authors': convolutions in full, BN and biases not at all.
+    Return SGD over what `phase` trains, with the authors' weight decay.
 
-    A head is decayed in proportion to its weight in `weights`, the B_i (exits,): where its loss
-    counts little, it is held back little.
+    Convolutions are decayed in full, BN and biases not at all, and a head's fully connected layer
+    in
+    proportion to its loss weight B_i: where its loss counts little, it is held back little.
     """
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            decays[weight_decay].append(module.weight)
-        elif isinstance(module, nn.BatchNorm2d):
-            decays[0.0] += [module.weight, module.bias]
-    for stage, weight in zip(network.exits, weights.tolist()):
-        decays[weight_decay * weight].append(stage.head.fc.weight)
-        decays[0.0].append(stage.head.fc.bias)
+
+    def add(part: nn.Module, linear_decay: float) -> None:
+        for module in part.modules():
+            if isinstance(module, nn.Conv2d):
+                decays[config.weight_decay].append(module.weight)
+            elif isinstance(module, nn.BatchNorm2d):
+                decays[0.0] += [module.weight, module.bias]
+            elif isinstance(module, nn.Linear):
+                decays[linear_decay].append(module.weight)
+                decays[0.0].append(module.bias)
+
+    exits = network.exits
+    for stage in network.stages[phase.first_trained:]:
+        if stage.depth <= exits[phase.exits[-1]].depth:
+            add(stage.trunk, config.weight_decay)
+    for index, weight in zip(phase.exits, phase.weights.tolist()):
+        add(exits[index].head, config.weight_decay * weight)
     groups = [{'params': parameters, 'weight_decay': decay}
               for decay, parameters in decays.items()]
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, fused=True)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum,
+                           nesterov=config.nesterov, fused=True)
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:

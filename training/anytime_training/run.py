@@ -10,7 +10,10 @@ from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.evaluate import evaluate, Evaluation
-from anytime_training.train import train_network
+from anytime_training.phases import plan
+from anytime_training.random_state import derived_seed
+from anytime_training.strategies import make_weights
+from anytime_training.train import new_network, train_network
 import torch
 from tqdm import tqdm
 
@@ -68,17 +71,20 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
     for units in config.units_per_block:
-        steps = config.epochs * data.steps_per_epoch(len(train), config.batch_size)
-        images = steps * config.batch_size
-        with tqdm(total=images, unit='image', unit_scale=True, disable=quiet, dynamic_ncols=True,
-                  desc=f'{config.strategy} n={units} c={config.channels}') as bar:
+        first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
+        seed = derived_seed(config.seed, 'network', units)
+        network = new_network(config, units, len(dataset.class_ids), first_exit, seed).to(device)
+        weights = make_weights(config, len(network.exits)).to(device)
+        phases = plan(config.mode, network, weights)
+        steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
+        with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True, disable=quiet,
+                  dynamic_ncols=True, desc=f'{config.strategy} n={units}') as bar:
             def progress(done: int, text: str) -> None:
                 bar.update(done)
                 if text:
                     bar.set_postfix_str(text, refresh=False)
-            networks.append(train_network(
-                config, units, len(dataset.class_ids), preprocessing, train, held_out,
-                folder / f'n{units}', progress))
+            networks.append(train_network(config, network, phases, preprocessing, train, held_out,
+                                          folder / f'n{units}', seed, progress))
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,

@@ -1,20 +1,39 @@
 """From the names in a configuration to weights and alternating strategies."""
 
 from anytime_training import weights as schemes
-from anytime_training.sampling import Alternating, Fixed
+from anytime_training.metrics import milestone_exits
+from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
 
-STRATEGIES = ('none', 'aann')
+STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl')
 
 
 def make_weights(config, exits: int) -> Tensor:
     """Return the loss weights (exits,) that `config` names."""
     if config.weights == 'exponential':
         return schemes.exponential(exits, config.weights_base)
+    if config.weights == 'optimal':
+        return schemes.optimal(exits, config.exit_index)
     return schemes.SCHEMES[config.weights](exits)
 
 
-def make_sampler(config, weights: Tensor, seed: int) -> Fixed:
-    """Return the strategy that `config` names, over `weights` (exits,)."""
-    return {'none': lambda: Fixed(weights),
-            'aann': lambda: Alternating(weights, config.tau, seed)}[config.strategy]()
+def make_sampler(config, weights: Tensor, depths: list[int], steps_per_epoch: int,
+                 seed: int) -> Fixed:
+    """
+    Return the strategy that `config` names.
+
+    `weights` are the B_i, (exits,), `depths` those of the exits in units; learned strategies
+    choose uniformly in the first epoch.
+    """
+    tau = config.tau
+    if config.strategy == 'none':
+        return Fixed(weights)
+    if config.strategy == 'aann':
+        return Alternating(weights, tau, seed)
+    if config.strategy == 'milestone':
+        found = [index for index in milestone_exits(depths) if index is not None]
+        return Milestone(weights, tau, seed, found)
+    if config.strategy == 'avgl':
+        return Avgl(weights, tau, seed, config.avgl_momentum, config.eta, steps_per_epoch)
+    learned = {'exp3': Exp3, 'rwm': Rwm}[config.strategy]
+    return learned(weights, tau, seed, config.gamma, config.eta, steps_per_epoch)

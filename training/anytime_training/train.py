@@ -1,4 +1,4 @@
-"""Training of one anytime network: epochs that each end in a checkpoint."""
+"""Training of one anytime network: phases of epochs that each end in a checkpoint."""
 
 from collections.abc import Callable
 import math
@@ -7,37 +7,38 @@ import time
 
 from anytime_perception.networks import AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
+from anytime_training.averaging import MovingAverage
 from anytime_training.checkpoint import load_checkpoint, save_checkpoint
 from anytime_training.config import TrainConfig
 from anytime_training.data import ImageSet, steps_per_epoch, training_batches
+from anytime_training.epoch import EpochResult, Learner, train_epoch
 from anytime_training.evaluate import evaluate
 from anytime_training.log import per_exit, write_log
-from anytime_training.optimiser import make_optimiser, set_learning_rate
+from anytime_training.optimiser import make_optimiser
+from anytime_training.phases import Phase
 from anytime_training.random_state import derived_seed
 from anytime_training.sampling import Fixed
-from anytime_training.schedule import SCHEDULES
-from anytime_training.strategies import make_sampler, make_weights
+from anytime_training.strategies import make_sampler
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-EVALUATIONS = 20  # about how many times a run looks at the held-out images, for the log
+EVALUATIONS = 20  # about how many times a phase looks at the held-out images, for the log
 
 
 class TrainingDiverged(RuntimeError):
     """The loss is no longer a number; the last good checkpoint is intact."""
 
 
-def train_network(config: TrainConfig, units: int, num_classes: int, preprocessing: Preprocessing,
-                  train: ImageSet, held_out: ImageSet, folder: Path,
+def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase],
+                  preprocessing: Preprocessing, train: ImageSet, held_out: ImageSet,
+                  folder: Path, seed: int,
                   progress: Callable[[int, str], None]) -> AnytimeNetwork:
     """
-    Train the network with `units` per block, from the checkpoint in `folder` if there is one.
+    Train `network` through `phases`, from the checkpoint in `folder` if any, and return it.
 
-    `train` and `held_out` are on the device to train on. Each epoch ends with checkpoint.pt and
-    log.csv written anew. Every random draw depends on the seed and the epoch, so a run that is
-    killed and goes on gives the same weights as one that is not. `progress` is called with the
-    images done since the last call and a short text.
+    All are on the device to train on. Each epoch ends with checkpoint.pt and log.csv written anew.
+    Every random draw depends on `seed` and the epoch, so a run that is killed and goes on gives
+    the same weights as one that is not. `progress` is called with the images done since the last
+    call and a short text.
 
     Raises
     ------
@@ -46,94 +47,102 @@ def train_network(config: TrainConfig, units: int, num_classes: int, preprocessi
     ValueError: for a damaged checkpoint.
 
     """
-    device = train.images.device
-    seed = derived_seed(config.seed, 'network', units)
-    network = _new_network(config, units, num_classes, seed).to(device)
-    weights = make_weights(config, len(network.exits)).to(device)
-    sampler = make_sampler(config, weights, seed)
-    optimiser = make_optimiser(network, weights, config.lr, config.momentum, config.weight_decay)
-    rows: list[dict] = []
-    state = load_checkpoint(folder / 'checkpoint.pt')
-    if state is not None:
-        network.load_state_dict(state['network'])
-        optimiser.load_state_dict(state['optimiser'])
-        sampler.load_state_dict({name: value.to(device)
-                                 for name, value in state['sampler'].items()})
-        rows = state['rows']
+    path = folder / 'checkpoint.pt'
+    state = load_checkpoint(path)
+    rows = [] if state is None else state['rows']
+    if rows:
         write_log(folder / 'log.csv', rows)  # it is behind after a kill between the two
     steps = steps_per_epoch(len(train), config.batch_size)
     progress(len(rows) * steps * config.batch_size, '')
-    for epoch in range(len(rows), config.epochs):
+    if state is not None:
+        learner = _restore(config, network, phases, steps, seed, state, path)
+    for done in range(len(rows), len(phases) * config.epochs):
+        number, epoch = divmod(done, config.epochs)
+        if epoch == 0:
+            learner = _start_phase(config, network, phases, number, steps, seed)
         batches = training_batches(train, preprocessing, config.batch_size, config.flip, seed,
-                                   epoch)
+                                   done)
         start = time.perf_counter()
-        losses, errors, chosen = train_epoch(network, optimiser, sampler, batches, config, steps,
-                                             epoch, progress)
-        seconds = time.perf_counter() - start
-        odd = [loss for loss in losses if not math.isfinite(loss)]
+        result = train_epoch(learner, batches, config, epoch, steps, seed + number,
+                             lambda images: progress(images, ''))
+        speed = steps * config.batch_size / (time.perf_counter() - start)
+        odd = [loss for loss in result.losses if not math.isfinite(loss)]
         if odd:
-            kept = f'; {folder / "checkpoint.pt"} holds epoch {epoch}' if epoch else ''
+            kept = f'; {path} holds epoch {done}' if done else ''
             raise TrainingDiverged(f'the loss of an exit became {odd[0]} in epoch '
-                                   f'{epoch + 1}{kept}. Train anew with a smaller --lr')
-        row = {'epoch': epoch + 1, 'lr': optimiser.param_groups[0]['lr'],
-               'images_per_s': round(steps * config.batch_size / seconds, 1),
-               **per_exit('loss', losses), **per_exit('error', errors),
-               **per_exit('chosen', chosen),
-               **per_exit('probability', sampler.probabilities.tolist())}
+                                   f'{done + 1}{kept}. Train anew with a smaller --lr')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
-        measured = [math.nan] * len(losses)
+        measured = [math.nan] * len(network.exits)
         if due:
-            measured = evaluate(network, preprocessing, held_out, '').error
-        rows.append({**row, **per_exit('held_out_error', measured)})
-        save_checkpoint(folder / 'checkpoint.pt', {
-            'network': network.state_dict(), 'optimiser': optimiser.state_dict(),
-            'sampler': sampler.state_dict(), 'rows': rows})
+            measured = evaluate(_result_of(learner), preprocessing, held_out, '').error
+        rows.append(_row(done + 1, number, speed, learner, result, measured))
+        save_checkpoint(path, _state(learner, rows))
         write_log(folder / 'log.csv', rows)
-    return network.eval()
+        progress(0, f'epoch {done + 1}, training error {result.errors[0]:.1%} (first exit) '
+                    f'{result.errors[-1]:.1%} (last)')
+    return _result_of(learner).eval()
 
 
-def train_epoch(network: AnytimeNetwork, optimiser: torch.optim.Optimizer, sampler: Fixed, batches,
-                config: TrainConfig, steps: int, epoch: int, progress: Callable[[int, str], None],
-                ) -> tuple[list[float], list[float], list[int]]:
-    """Train for one epoch; return mean loss, error and times chosen of each exit."""
-    network.train()
-    schedule = SCHEDULES[config.schedule]
-    exits = len(network.exits)
-    device = sampler.probabilities.device
-    totals = torch.zeros(2, exits, device=device)
-    chosen = torch.zeros(exits, device=device)
-    for index, (images, labels) in enumerate(batches):
-        step = epoch * steps + index
-        set_learning_rate(optimiser, config.lr * schedule(step / (config.epochs * steps)))
-        losses, errors = exit_losses(network(images), labels)
-        weights = sampler.weights(step)
-        optimiser.zero_grad(set_to_none=True)
-        (weights * losses).sum().backward()
-        optimiser.step()
-        sampler.update(losses.detach())
-        totals += torch.stack([losses.detach(), errors])
-        amplified = sampler.chosen(step)
-        if amplified is not None:
-            chosen[amplified] += 1
-        progress(len(labels), '')
-    losses, errors = (totals / steps).tolist()
-    progress(0, f'epoch {epoch + 1}, error {errors[0]:.1%} (first exit) {errors[-1]:.1%} (last)')
-    return losses, errors, [int(count) for count in chosen.tolist()]
+def _start_phase(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], number: int,
+                 steps: int, seed: int) -> Learner:
+    phase = phases[number]
+    depths = [network.exits[index].depth for index in phase.exits]
+    sampler = Fixed(phase.weights)
+    if phase.alternates:
+        sampler = make_sampler(config, phase.weights, depths, steps, seed + number)
+    average = MovingAverage(network, config.average) if config.average else None
+    return Learner(network, phase, make_optimiser(network, phase, config), sampler, average)
 
 
-def exit_losses(logits: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cross-entropy and top-1 error (exits,), averaged over the batch."""
-    stacked = torch.stack(logits).float()
-    exits, images, classes = stacked.shape
-    losses = functional.cross_entropy(stacked.view(-1, classes), labels.repeat(exits),
-                                      reduction='none')
-    errors = (stacked.detach().argmax(dim=2) != labels).float().mean(dim=1)
-    return losses.view(exits, images).mean(dim=1), errors
+def _result_of(learner: Learner) -> AnytimeNetwork:
+    """Return the network that answers: the averaged one where there is one."""
+    return learner.network if learner.average is None else learner.average.network
 
 
-def _new_network(config: TrainConfig, units: int, num_classes: int, seed: int) -> AnytimeNetwork:
+def _state(learner: Learner, rows: list[dict]) -> dict:
+    average = None if learner.average is None else learner.average.network.state_dict()
+    return {'rows': rows, 'network': learner.network.state_dict(), 'average': average,
+            'optimiser': learner.optimiser.state_dict(), 'sampler': learner.sampler.state_dict()}
+
+
+def _restore(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], steps: int,
+             seed: int, state: dict, path: Path) -> Learner:
+    """Return the learner as it was after the last epoch of a checkpoint's `state`."""
+    number = (len(state['rows']) - 1) // config.epochs
+    try:
+        network.load_state_dict(state['network'])
+        learner = _start_phase(config, network, phases, number, steps, seed)
+        if learner.average is not None:
+            learner.average.network.load_state_dict(state['average'])
+        learner.optimiser.load_state_dict(state['optimiser'])
+        device = learner.phase.weights.device
+        learner.sampler.load_state_dict({name: value.to(device)
+                                         for name, value in state['sampler'].items()})
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is not a checkpoint of this run; remove it to start over'
+                         ) from error
+    return learner
+
+
+def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochResult,
+         measured: list[float]) -> dict:
+    """Return the log's row of an epoch; exits that the phase does not train have empty places."""
+    def spread(values: list) -> list:
+        at = dict(zip(learner.phase.exits, values))
+        return [at.get(index, '') for index in range(len(learner.network.exits))]
+    return {'epoch': number, 'phase': phase + 1, 'lr': learner.optimiser.param_groups[0]['lr'],
+            'images_per_s': round(speed, 1), **per_exit('loss', spread(result.losses)),
+            **per_exit('error', spread(result.errors)),
+            **per_exit('chosen', spread(result.chosen)),
+            **per_exit('probability', spread(learner.sampler.probabilities.tolist())),
+            **per_exit('held_out_error', measured)}
+
+
+def new_network(config: TrainConfig, units: int, num_classes: int, first_exit: int,
+                seed: int) -> AnytimeNetwork:
+    """Return the untrained network with `units` per block, initialised from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
         network = AnytimeNetwork(units, config.channels, num_classes, config.period,
-                                 input_size=config.input_size)
+                                 first_exit=first_exit, input_size=config.input_size)
     return network.to(memory_format=torch.channels_last)

@@ -1,0 +1,34 @@
+"""A moving average of a network's weights, which answers better than the last weights alone."""
+
+import copy
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """
+    Keep average ← decay · average + (1 - decay) · weights of a network.
+
+    The decay starts low and rises with the number of updates, so that the random start is
+    forgotten.
+
+    Attributes
+    ----------
+    network: the averaged copy, for evaluation.
+
+    """
+
+    def __init__(self, network: nn.Module, decay: float):
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+        self._source = [tensor for tensor in network.state_dict().values()
+                        if tensor.is_floating_point()]
+        self._average = [tensor for tensor in self.network.state_dict().values()
+                         if tensor.is_floating_point()]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take the network's weights after iteration `step` into the average."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._average, self._source, 1 - decay)

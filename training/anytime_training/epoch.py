@@ -1,0 +1,85 @@
+"""One epoch of stochastic gradient descent; nothing in it waits for the device but its end."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training.averaging import MovingAverage
+from anytime_training.config import TrainConfig
+from anytime_training.objective import exit_losses, mix
+from anytime_training.optimiser import set_learning_rate
+from anytime_training.phases import Phase, run_phase, set_phase
+from anytime_training.random_state import generator
+from anytime_training.sampling import Fixed
+from anytime_training.schedule import SCHEDULES
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Means over the epoch for each exit of the phase, and how often the strategy chose it."""
+
+    losses: list[float]
+    errors: list[float]
+    chosen: list[int]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What an epoch changes: the network, and what holds its state of learning in a phase."""
+
+    network: AnytimeNetwork
+    phase: Phase
+    optimiser: torch.optim.Optimizer
+    sampler: Fixed
+    average: MovingAverage | None = None
+
+
+def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig,
+                epoch: int, steps: int, seed: int, progress: Callable[[int], None]) -> EpochResult:
+    """
+    Train for epoch number `epoch` of the phase, which has `steps` iterations.
+
+    `progress` is called with the number of images after every iteration. `seed` is of what is
+    drawn besides the batches.
+    """
+    network, phase, sampler = learner.network, learner.phase, learner.sampler
+    set_phase(network, phase)
+    schedule = SCHEDULES[config.schedule]
+    device = phase.weights.device
+    half = torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(config, device))
+    draws = generator(seed, 'mixing', epoch)
+    totals = torch.zeros(3, len(phase.exits), device=device)
+    numbers = torch.arange(len(phase.exits), device=device)
+    for index, (images, labels) in enumerate(batches):
+        step = epoch * steps + index
+        set_learning_rate(learner.optimiser, config.lr * schedule(step / (config.epochs * steps)))
+        mixed = None
+        if config.mixup:
+            images, mixed = mix(images, labels, config.mixup, draws)
+        with half:
+            logits = run_phase(network, phase, images, config.gradient_equilibrium)
+        losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
+                                     mixed=mixed)
+        weights = sampler.weights(step)
+        learner.optimiser.zero_grad(set_to_none=True)
+        (weights * losses).sum().backward()
+        learner.optimiser.step()
+        losses = losses.detach()
+        chosen = torch.zeros_like(losses) if sampler.chosen is None else numbers == sampler.chosen
+        totals += torch.stack([losses, errors, chosen])
+        sampler.update(losses)
+        if learner.average is not None:
+            learner.average.update(step)
+        progress(len(labels))
+    losses, errors, chosen = totals.tolist()
+    return EpochResult([loss / steps for loss in losses], [error / steps for error in errors],
+                       [round(count) for count in chosen])
+
+
+def use_bfloat16(config: TrainConfig, device: torch.device) -> bool:
+    """Return whether the network runs in bfloat16; `auto` is on GPUs that have it."""
+    if config.precision == 'auto':
+        return device.type == 'cuda' and torch.cuda.is_bf16_supported()
+    return config.precision == 'bfloat16'

@@ -1,0 +1,62 @@
+"""The losses of the exits, and the kinder targets that modern recipes give them."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
+                distillation: float = 0.0, temperature: float = 3.0,
+                mixed: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    """
+    Return loss and top-1 error, (exits,) each, averaged over the batch.
+
+    Parameters
+    ----------
+    logits: of each exit, (N, classes).
+    labels: (N,).
+    smoothing: share of a target that is spread over all classes.
+    distillation: share of every loss but the last that is the Kullback-Leibler divergence from the
+        last exit's softened answer, no gradient going into that (self-distillation; Li et al.
+        2019).
+    temperature: by which answers are softened for it.
+    mixed: of images that are mixtures, the labels of their second parts and the shares of their
+        first, (N,) each; errors then count the first label.
+
+    """
+    stacked = torch.stack(logits).float()
+    exits, images, classes = stacked.shape
+
+    def cross_entropy(targets: Tensor) -> Tensor:
+        return functional.cross_entropy(stacked.view(-1, classes), targets.repeat(exits),
+                                        reduction='none', label_smoothing=smoothing
+                                        ).view(exits, images)
+    losses = cross_entropy(labels)
+    if mixed is not None:
+        others, share = mixed
+        losses = share * losses + (1 - share) * cross_entropy(others)
+    losses = losses.mean(dim=1)
+    if distillation and exits > 1:
+        softened = torch.log_softmax(stacked / temperature, dim=2)
+        teacher = softened[-1].detach()
+        divergence = (teacher.exp() * (teacher - softened[:-1])).sum(dim=2).mean(dim=1)
+        kinder = (1 - distillation) * losses[:-1] + distillation * temperature ** 2 * divergence
+        losses = torch.cat([kinder, losses[-1:]])
+    errors = (stacked.detach().argmax(dim=2) != labels).float().mean(dim=1)
+    return losses, errors
+
+
+def mix(images: Tensor, labels: Tensor, alpha: float, draws: torch.Generator,
+        ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """
+    Blend every image with another of the batch (mixup, Zhang et al. 2018).
+
+    One share ~ Beta(alpha, alpha) for each image. Return the blends, and for `exit_losses` the
+    second labels and the shares of the first.
+    """
+    count = len(labels)
+    gammas = torch._standard_gamma(torch.full((2, count), alpha), generator=draws)
+    share = (gammas[0] / gammas.sum(dim=0)).to(images.device)
+    partner = torch.randperm(count, generator=draws).to(images.device)
+    blended = torch.lerp(images[partner], images, share[:, None, None, None])
+    return blended, (labels[partner], share)
