@@ -101,6 +101,6 @@ def frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     return canvas
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> int:
     """Run the camera until it is told to stop."""
-    spin(Camera, args)
+    return spin(Camera, args)

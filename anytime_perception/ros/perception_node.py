@@ -296,6 +296,6 @@ class PerceptionNode(LifecycleNode):
             running.counts if running else None, self.get_clock().now().to_msg()))
 
 
-def main(args: list[str] | None = None) -> None:
+def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop."""
-    spin(PerceptionNode, args)
+    return spin(PerceptionNode, args)

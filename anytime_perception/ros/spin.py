@@ -5,6 +5,7 @@ import signal
 import sys
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -13,21 +14,26 @@ from rclpy.node import Node
 _SWITCH_SECONDS = 0.0005
 
 
-def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
+def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     Make a node and serve it on a single thread until Ctrl-C, SIGTERM or rclpy's shutdown.
 
-    A node with a `close` method has it called before it is destroyed.
+    A node with a `close` method has it called before it is destroyed. Returns the exit status: 1,
+    and one line on stderr, if the node can't be made of the parameters that it was given.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     rclpy.init(args=args)
     node, executor = None, SingleThreadedExecutor()
     try:
-        node = make_node()
+        try:
+            node = make_node()
+        except (ValueError, ParameterException) as error:
+            print(error, file=sys.stderr)
+            return 1
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        pass  # told to stop: how nodes end
     finally:
         # A second Ctrl-C would cut the clean-up short and leave shared memory behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -38,3 +44,4 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
                 node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,248 @@
+"""The engine answers at any instant: right numbers, right statuses, whatever happens meanwhile."""
+
+import gc
+import threading
+import time
+
+from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from gated import gated_network
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+import torch
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+def randomise(network):
+    """Give normalisations statistics as training would, so that folding them is not trivial."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.normal_(module.weight, 1, 0.2)
+            torch.nn.init.normal_(module.bias, 0, 0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize('network', [
+    randomise(AnytimeNetwork(2, 4, 5)),
+    randomise(AnytimeNetwork(2, 4, 5, period=4, first_exit=3, input_size=70)),
+    randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]))])
+def test_refinements_are_what_the_network_computes(network):
+    with AnytimeEngine(network) as engine:
+        refinements = list(engine.refine(IMAGE))
+        with torch.inference_mode():
+            expected = network.double()(engine.model.preprocessing(IMAGE).double())
+    assert [r.status for r in refinements[:-1]] == [Status.REFINING] * (len(expected) - 1)
+    assert refinements[-1].status is Status.COMPLETE
+    for index, (refinement, logits) in enumerate(zip(refinements, expected)):
+        assert np.allclose(refinement.probabilities, torch.softmax(logits, 1)[0], atol=1e-5)
+        assert refinement.exit_index == index and refinement.exit_count == len(expected)
+        assert refinement.cost == network.exits[index].cost
+        assert refinement.depth == network.exits[index].depth
+    elapsed = [r.elapsed for r in refinements]
+    assert elapsed == sorted(elapsed) and elapsed[0] > 0
+    assert refinements[-1].cost_fraction == 1
+
+
+@pytest.fixture
+def gated():
+    network, gates = gated_network()
+    with AnytimeEngine(network) as engine:
+        for gate in gates:
+            gate.closed = True
+        yield engine, gates
+        for gate in gates:
+            gate.closed, gate.error = False, None
+            gate.let_through()
+            gate.let_through()
+
+
+def test_preempt_returns_the_newest_and_stops_after_the_stage_in_flight(gated):
+    engine, gates = gated
+    heard = []
+    image_pass = engine.submit(IMAGE, tag='mine', on_refinement=heard.append)
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    answer = engine.preempt()
+    assert answer.exit_index == 0 and answer.status is Status.PREEMPTED and answer.tag == 'mine'
+    assert image_pass.ended
+    gates[1].let_through()  # the stage in flight ends, and its answer is not heard of
+    engine.close()
+    assert not gates[2].was_reached()
+    assert [(r.exit_index, r.status) for r in heard] == [
+        (0, Status.REFINING), (0, Status.PREEMPTED)]
+
+
+def test_preempt_before_the_first_answer_gives_the_previous_image_s_and_stops_at_the_first(gated):
+    engine, gates = gated
+    assert engine.preempt() is None
+    for gate in gates:
+        gate.let_through()
+    previous = list(engine.refine(IMAGE))[-1]
+    for gate in gates:
+        gate.wait_until_reached()
+    image_pass = engine.submit(IMAGE)
+    gates[0].wait_until_reached()
+    assert engine.preempt() is previous
+    assert not image_pass.ended
+    gates[0].let_through()
+    last = list(image_pass.refinements())[-1]
+    assert (last.exit_index, last.status) == (0, Status.PREEMPTED)
+
+
+def test_a_newer_image_replaces_the_waiting_one_and_supersedes_the_one_in_flight(gated):
+    engine, gates = gated
+    first = engine.submit(IMAGE)
+    gates[0].wait_until_reached()
+    second = engine.submit(IMAGE)
+    third = engine.submit(IMAGE)
+    assert second.ended and second.newest is None and list(second.refinements()) == []
+    gates[0].let_through()
+    assert [r.status for r in first.refinements()] == [Status.SUPERSEDED]
+    gates[0].wait_until_reached()  # now for the third
+    for gate in gates:
+        gate.let_through()
+    assert list(third.refinements())[-1].status is Status.COMPLETE
+    assert (engine.counts.submitted, engine.counts.started, engine.counts.replaced) == (3, 2, 1)
+
+
+def test_a_stage_that_overruns_the_deadline_leaves_the_answer_before_it(gated):
+    engine, gates = gated
+    image_pass = engine.submit(IMAGE)
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    engine.set_budget(1e-6, current_only=True)
+    gates[1].let_through()
+    refinements = list(image_pass.refinements())
+    assert [(r.exit_index, r.status) for r in refinements] == [
+        (0, Status.REFINING), (0, Status.BUDGET_SPENT)]
+    assert engine.budget == Budget()
+
+
+@pytest.mark.parametrize('error', [ValueError('a stage failed'), MemoryError('out of memory')])
+def test_a_failing_stage_fails_that_image_and_no_other(gated, error):
+    engine, gates = gated
+    gates[1].error = error
+    for gate in gates:
+        gate.closed = False
+    with pytest.raises(type(error), match=str(error)):
+        list(engine.refine(IMAGE))
+    gates[1].error = None
+    assert list(engine.refine(IMAGE))[-1].status is Status.COMPLETE
+    assert engine.counts.failed == 1
+
+
+def test_closing_in_the_middle_of_a_pass_ends_it_and_the_thread():
+    network, gates = gated_network()
+    engine = AnytimeEngine(network)
+    gates[1].closed = True
+    image_pass = engine.submit(IMAGE)
+    gates[1].wait_until_reached()
+    closer = threading.Thread(target=engine.close)
+    closer.start()
+    gates[1].let_through()
+    closer.join(20)
+    assert not closer.is_alive() and not engine._worker.is_alive() and image_pass.ended
+    with pytest.raises(RuntimeError, match='closed'):
+        engine.submit(IMAGE)
+    engine.close()
+
+
+def test_a_bad_image_is_reported_and_the_next_one_served():
+    with AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval()) as engine:
+        with pytest.raises(ValueError, match='float64'):
+            list(engine.refine(np.zeros((4, 4, 3))))
+        failures = []
+        engine.submit(lambda: 1 / 0, on_failure=failures.append)
+        assert list(engine.refine(IMAGE))[-1].status in (Status.COMPLETE, Status.SUPERSEDED)
+        assert [type(failure) for failure in failures] in ([ZeroDivisionError], [])
+
+
+def test_confidence_stops():
+    network = AnytimeNetwork(2, 4, 3, input_size=8).eval()
+    with AnytimeEngine(network, confidence=0.0) as engine:
+        assert [r.status for r in engine.refine(IMAGE)] == [Status.CONFIDENT]
+
+
+@given(budget=st.floats(1e-6, 0.05))
+@settings(max_examples=40, deadline=None)
+def test_no_refinement_but_the_first_is_ever_late(engine, budget):
+    refinements = list(engine.refine(IMAGE, budget=budget))
+    assert refinements and refinements[-1].status in (Status.BUDGET_SPENT, Status.COMPLETE)
+    assert all(r.elapsed <= budget for r in refinements if r.exit_index > 0)
+
+
+@pytest.fixture(scope='module')
+def engine():
+    with AnytimeEngine(AnytimeNetwork(5, 8, 3).eval()) as engine:
+        yield engine
+
+
+def test_an_absolute_deadline_is_one():
+    assert Budget(2.0, deadline=11.0).deadline_for(10.0) == 11.0
+    assert Budget(2.0, deadline=13.0).deadline_for(10.0) == 12.0
+
+
+@pytest.mark.parametrize('budget', [0, -1.0, float('nan'), Budget])
+def test_impossible_budgets_are_refused(engine, budget):
+    with pytest.raises((ValueError, TypeError)):
+        engine.refine(IMAGE, budget=budget)
+    with pytest.raises((ValueError, TypeError)):
+        engine.set_budget(budget)
+    assert engine.budget == Budget()
+
+
+@pytest.mark.parametrize('name, text', [
+    ('cuda:99', 'missing'), ('tpu', 'unknown'), ('cuda:x', 'unknown'), ('', 'unknown')])
+def test_a_missing_device_is_an_error_not_a_fallback(name, text):
+    with pytest.raises(DeviceError, match=text):
+        AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), name)
+
+
+def test_a_storm_of_preempts_from_many_threads(engine):
+    stop, problems = threading.Event(), []
+
+    def preempt():
+        newest = None
+        while not stop.is_set():
+            answer = engine.preempt()
+            if newest is not None and (answer.arrival, answer.exit_index) < newest:
+                problems.append('went back in time')
+            newest = answer and (answer.arrival, answer.exit_index)
+
+    threads = [threading.Thread(target=preempt) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        refinements = list(engine.refine(IMAGE))
+        assert [r.status.final for r in refinements] == [False] * (len(refinements) - 1) + [True]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not problems
+
+
+def test_memory_and_threads_stay_flat(engine):
+    def resident():
+        with open('/proc/self/statm') as file:
+            return int(file.read().split()[1]) * 4096
+
+    for _ in range(100):
+        list(engine.refine(IMAGE))
+    gc.collect()
+    memory, threads = resident(), threading.active_count()
+    for _ in range(400):
+        list(engine.refine(IMAGE, budget=0.002))
+    gc.collect()
+    assert resident() - memory < 4 * 2**20
+    assert threading.active_count() == threads
+
+
+def test_a_budget_is_counted_from_the_image_s_arrival(engine):
+    image_pass = engine.submit(IMAGE, budget=1.0, arrival=time.monotonic() - 5)
+    refinements = list(image_pass.refinements())
+    assert [r.status for r in refinements] == [Status.BUDGET_SPENT]
+    assert refinements[0].elapsed > 5

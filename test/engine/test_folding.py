@@ -1,0 +1,36 @@
+"""Folding changes the work, not the function."""
+
+import copy
+
+from anytime_perception.engine.folding import fold
+from anytime_perception.networks import AnytimeNetwork
+from hypothesis import given, settings, strategies as st
+import torch
+from torch import nn
+
+
+@given(units=st.integers(1, 2), channels=st.integers(1, 6), size=st.sampled_from([7, 16, 130]),
+       seed=st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_a_folded_stage_computes_the_same(units, channels, size, seed):
+    torch.manual_seed(seed)
+    network = AnytimeNetwork(units, channels, 3, input_size=size).double().eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.2, 3)
+            nn.init.normal_(module.weight)
+            nn.init.normal_(module.bias)
+    before = copy.deepcopy(network.state_dict())
+    features = torch.randn(network.image_shape, dtype=torch.float64)
+    with torch.no_grad():
+        for stage in network.stages:
+            expected = stage.trunk(features)
+            assert torch.allclose(fold(stage.trunk)(features), expected, atol=1e-9)
+            features = expected
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_a_folded_unit_has_one_normalisation_left():
+    folded = fold(AnytimeNetwork(1, 2, 3).eval().stages[0].trunk)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules()) == 1

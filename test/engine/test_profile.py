@@ -1,0 +1,52 @@
+"""The latency profile turns budgets into exits, and notices when the machine changes."""
+
+from anytime_perception.engine import LatencyProfile
+from anytime_perception.engine import profile as profile_module
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def refresh_at_once(monkeypatch):
+    monkeypatch.setattr(profile_module, '_REFRESH_SECONDS', -1.0)
+
+
+def passes(count, steps, factor=1.0):
+    noise = np.random.default_rng(0).uniform(0.98, 1.02, (count, len(steps)))
+    return np.cumsum(np.array(steps) * noise * factor, axis=1)
+
+
+@given(steps=st.lists(st.floats(1e-4, 1e-2), min_size=1, max_size=20), seconds=st.floats(0, 0.1))
+@settings(max_examples=50, deadline=None)
+def test_a_budget_reaches_the_last_exit_that_fits(steps, seconds):
+    profile = LatencyProfile(passes(50, steps))
+    fits = [index for index, latency in enumerate(profile.p99) if latency <= seconds]
+    assert profile.exit_within(seconds) == (fits[-1] if fits else None)
+    assert (np.diff(profile.p99) >= 0).all() and (profile.p99 >= profile.median * 0.999).all()
+
+
+def test_it_starts_from_what_was_measured():
+    steps = [3e-3, 1e-3, 2e-3]
+    profile = LatencyProfile(passes(100, steps))
+    assert np.allclose(profile.median, np.cumsum(steps), rtol=0.03)
+    assert np.allclose(profile.step[1:], steps[1:], rtol=0.05)
+
+
+def test_a_slower_machine_is_noticed_at_exits_that_are_no_longer_reached():
+    steps = [1e-3] * 10
+    profile = LatencyProfile(passes(100, steps))
+    for row in passes(30, steps, factor=3.0):
+        profile.learn(row[:4])
+    assert profile.p99[-1] == pytest.approx(30e-3, rel=0.1)
+    assert profile.step[9] == pytest.approx(3e-3, rel=0.1)
+    for row in passes(300, steps):
+        profile.learn(row)
+    assert profile.p99[-1] == pytest.approx(10e-3, rel=0.1)
+
+
+def test_passes_without_an_answer_teach_nothing():
+    profile = LatencyProfile(passes(20, [1e-3, 1e-3]))
+    before = profile.p99.copy()
+    profile.learn([])
+    assert (profile.p99 == before).all()

@@ -1,0 +1,225 @@
+"""The node over DDS: refinements, budget, preemption, transitions, and what users do wrong."""
+
+import array
+import math
+
+from anytime_perception import engine, model_file
+from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.srv import Preempt, SetBudget
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from served import CLASS_IDS, wait_for
+
+NAME = '/anytime_perception'
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def image_message(stamp=1, **changes):
+    pixels = np.random.default_rng(stamp).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    message = Image(height=12, width=20, encoding='rgb8', step=60,
+                    data=array.array('B', pixels.tobytes()))
+    message.header.frame_id = 'left_camera'
+    message.header.stamp.sec = stamp
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message, pixels
+
+
+def send(client, message):
+    publisher = client.create_publisher(Image, 'image', 1)
+    wait_for(lambda: publisher.get_subscription_count() > 0)
+    publisher.publish(message)
+    return publisher
+
+
+def finals(heard):
+    return [message for message in heard if message.status != Refinement.REFINING]
+
+
+def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
+    perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    message, pixels = image_message(stamp=7)
+    send(client, message)
+    wait_for(lambda: finals(heard))
+    with engine.AnytimeEngine(model_file.load(model_path)) as reference:
+        expected = list(reference.refine(pixels))
+    assert [m.exit_index for m in heard] == [r.exit_index for r in expected]
+    assert [m.status for m in heard] == [int(r.status) for r in expected]
+    for message, refinement in zip(heard, expected):
+        assert (message.header.stamp.sec, message.header.frame_id) == (7, 'left_camera')
+        order = np.argsort(-refinement.probabilities)
+        assert message.class_ids == [CLASS_IDS[index] for index in order]
+        assert np.allclose(message.scores, refinement.probabilities[order], atol=1e-5)
+        assert message.confidence == pytest.approx(refinement.confidence, abs=1e-5)
+        assert message.cost_fraction == pytest.approx(refinement.cost_fraction)
+        assert message.network_index == refinement.network_index
+        assert message.depth == refinement.depth
+        assert message.exit_count == len(expected) and math.isinf(message.budget_ms)
+    elapsed = [m.elapsed_ms for m in heard]
+    assert elapsed == sorted(elapsed)
+
+
+def test_model_info_reaches_late_subscribers(perception, client, model_path):
+    node = perception()
+    heard = client.listen(ModelInfo, f'{NAME}/model_info', LATCHED)
+    info = wait_for(lambda: heard)[0]
+    model = model_file.load(model_path)
+    assert (info.name, info.sha256, info.device) == (model.name, model.sha256, 'cpu')
+    assert info.class_ids == list(CLASS_IDS) and info.input_size == 16
+    assert [e.cost for e in info.exits] == [stage.cost for stage in model.network.exits]
+    assert [e.accuracy for e in info.exits] == pytest.approx([1 - e for e in model.measured.error])
+    latencies = [e.latency_median_ms for e in info.exits]
+    assert latencies == sorted(latencies) and latencies[0] > 0
+    assert node.get_parameter('budget_ms').value == math.inf
+
+
+def test_preempt_returns_the_newest_answer(perception, client):
+    perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request())
+    assert not response.success and 'nothing was answered' in response.message
+    send(client, image_message(stamp=3)[0])
+    wait_for(lambda: finals(heard))
+    response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request())
+    assert response.success and response.refinement == finals(heard)[-1]
+    assert response.age_ms > response.refinement.elapsed_ms
+
+
+@pytest.mark.parametrize('budget_ms, text', [
+    (-5.0, '-5.0 ms is impossible'), (math.nan, 'nan ms is impossible'),
+    (0.0, '0.0 ms is impossible'),
+    (1e-6, 'shorter than the first exit')])
+@pytest.mark.parametrize('scope', [SetBudget.Request.EVERY_IMAGE, SetBudget.Request.CURRENT_IMAGE])
+def test_an_impossible_budget_gets_a_reasoned_answer(perception, client, budget_ms, text, scope):
+    node = perception(budget_ms=500.0)
+    response = client.call(SetBudget, f'{NAME}/set_budget',
+                           SetBudget.Request(budget_ms=budget_ms, scope=scope))
+    assert not response.accepted and text in response.message
+    assert response.budget_ms == node.get_parameter('budget_ms').value == 500.0
+
+
+def test_a_budget_is_answered_with_what_to_expect(perception, client, model_path):
+    node = perception()
+    measured = model_file.load(model_path).measured
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=math.inf))
+    assert response.accepted and response.exit_index == len(measured.error) - 1
+    assert response.expected_accuracy == pytest.approx(1 - measured.error[-1])
+    assert 0 < response.expected_latency_ms <= response.expected_p99_ms
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=1000.0))
+    assert response.accepted and response.budget_ms == 1000.0
+    assert node.get_parameter('budget_ms').value == 1000.0
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    send(client, image_message()[0])
+    assert wait_for(lambda: finals(heard))[0].budget_ms == 1000.0
+
+
+def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkeypatch):
+    node = perception()
+    said = []
+    monkeypatch.setattr(type(node.get_logger()), 'error', lambda _self, text: said.append(text))
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    status = client.listen(DiagnosticArray, '/diagnostics')
+    publisher = send(client, image_message(width=0)[0])
+    wait_for(lambda: node._statistics.received == 1)
+    for count, change in enumerate([{'step': 1}, {'step': 2}, {'data': array.array('B', b'abc')},
+                                    {'encoding': 'purple8'}, {'encoding': 'purple8'}], start=2):
+        publisher.publish(image_message(**change)[0])
+        wait_for(lambda count=count: node._statistics.received == count)
+    assert dict(node._statistics.bad) == {
+        'empty': 1, 'step': 2, 'truncated': 1, 'encoding purple8': 2}
+    assert len(said) == 4
+    publisher.publish(image_message(stamp=9)[0])
+    wait_for(lambda: finals(heard))
+    assert {m.header.stamp.sec for m in heard} == {9}
+    values = wait_for(lambda: [
+        {v.key: v.value for v in m.status[0].values} for m in status
+        if any(v.key == 'images_started' and v.value == '1' for v in m.status[0].values)])[-1]
+    assert values['images_bad'] == '6' and values['images_bad (step)'] == '2'
+    assert float(values['peak_memory_mb']) > 0
+
+
+def change_state(client, transition):
+    return client.call(ChangeState, f'{NAME}/change_state', ChangeState.Request(
+        transition=Transition(id=transition))).success
+
+
+def state(client):
+    return client.call(GetState, f'{NAME}/get_state', GetState.Request()).current_state.id
+
+
+def test_every_transition_again_and_again(perception, client):
+    node = perception(autostart=False)
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    for _ in range(3):
+        assert change_state(client, Transition.TRANSITION_CONFIGURE)
+        for _ in range(2):
+            assert change_state(client, Transition.TRANSITION_ACTIVATE)
+            assert node.count_subscribers('image') == 1
+            assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+            assert state(client) == State.PRIMARY_STATE_INACTIVE
+            assert node.count_subscribers('image') == 0
+        assert change_state(client, Transition.TRANSITION_CLEANUP)
+        assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_services_say_why_they_cannot_help(perception, client):
+    perception(autostart=False)
+    assert 'not active' in client.call(Preempt, f'{NAME}/preempt', Preempt.Request()).message
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=10.0))
+    assert not response.accepted and 'not configured' in response.message
+
+
+@pytest.mark.parametrize('parameters, text', [
+    ({'model': ''}, 'parameter model is empty'),
+    ({'model': '/nowhere/x.safetensors'}, '/nowhere/x.safetensors'),
+    ({'model': __file__}, 'not a model file'),
+    ({'device': 'cuda:77'}, 'cuda:77'),
+    ({'device': 'abacus'}, 'auto, cpu, cuda'),
+    ({'budget_ms': -1.0}, '-1.0 ms'),
+    ({'budget_ms': 'soon'}, 'must be a number'),
+    ({'image_transport': 'pigeon'}, 'raw, compressed')])
+def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, monkeypatch,
+                                                              model_path, parameters, text):
+    said = []
+    from rclpy.impl.rcutils_logger import RcutilsLogger
+    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+    node = perception(**parameters)
+    assert len(said) == 1 and text in said[0]
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
+    good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'image_transport': 'raw'}
+    results = node.set_parameters([Parameter(name, value=good[name]) for name in parameters])
+    assert all(result.successful for result in results), results
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+
+
+@pytest.mark.parametrize('name, value, text', [
+    ('model', 'other', 'clean it up'), ('threads', 2, 'clean it up'),
+    ('reliability', 'reliable', 'deactivate it'),
+    ('budget_ms', 1e-5, 'shorter than the first exit'),
+    ('confidence', 2.0, 'Max: 1.0'), ('top_k', 0, '')])
+def test_parameters_that_cannot_change_now_say_why(perception, name, value, text):
+    node = perception()
+    before = node.get_parameter(name).value
+    result = node.set_parameters([Parameter(name, value=value)])[0]
+    assert not result.successful and text in result.reason
+    assert node.get_parameter(name).value == before
+
+
+def test_live_parameters_take_effect(perception, client):
+    node = perception()
+    assert node.set_parameters([Parameter('top_k', value=1), Parameter('confidence', value=0.0)])
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    send(client, image_message()[0])
+    wait_for(lambda: finals(heard))
+    assert [m.status for m in heard] == [Refinement.CONFIDENT] and len(heard[0].class_ids) == 1

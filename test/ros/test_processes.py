@@ -1,0 +1,124 @@
+"""Camera, node and planner as real processes: they find each other, play, and end cleanly."""
+
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+
+from anytime_perception.ros.camera import find_pictures, frame
+import cv2
+import numpy as np
+import pytest
+from served import CLASS_IDS, WAIT_SECONDS
+
+ament_index_python = pytest.importorskip('ament_index_python')
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts an executable of the package; all end with the test."""
+    prefix = ament_index_python.get_package_prefix('anytime_perception')
+    share = ament_index_python.get_package_share_directory('anytime_perception')
+    profile = str(Path(share, 'config', 'fastdds.xml'))
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1',
+                   'FASTRTPS_DEFAULT_PROFILES_FILE': profile,
+                   'FASTDDS_DEFAULT_PROFILES_FILE': profile}
+    environment.setdefault('ROS_DOMAIN_ID', '42')
+    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    processes = []
+
+    def run(name, **parameters):
+        arguments = []
+        for key, value in parameters.items():
+            arguments += ['-p', f'{key}:={value}']
+        log = open(tmp_path / f'{name}.log', 'w+')
+        process = subprocess.Popen(
+            [f'{prefix}/lib/anytime_perception/{name}', '--ros-args', *arguments],
+            env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process.log = lambda: Path(log.name).read_text()
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for class_id in CLASS_IDS:
+        (tmp_path / 'pictures' / class_id).mkdir(parents=True)
+        for number in range(3):
+            picture = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / 'pictures' / class_id / f'{number}.png'), picture)
+    return tmp_path / 'pictures'
+
+
+def test_three_processes_play_and_end(start, model_path, pictures, tmp_path):
+    node = start('perception_node', model=model_path)
+    camera = start('camera', images=pictures, rate=20.0)
+    planner = start('planner', seconds=6.0, preempt_period=0.1, output=tmp_path / 'summary.json')
+    assert planner.wait(90) == 0, planner.log()
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    assert summary['images'] > 30 and summary['preempt']['calls'] > 10
+    assert summary['refinements'] >= summary['images']
+    assert summary['preempt']['older_than_published'] == 0
+    assert all(accuracy is None or 0 <= accuracy <= 1 for accuracy in summary['accuracy_by_exit'])
+    assert int(summary['perception']['images_stale']) == 0
+    for process in (node, camera):
+        process.send_signal(signal.SIGINT)
+    for process in (node, camera):
+        assert process.wait(WAIT_SECONDS) == 0, process.log()
+        assert 'Traceback' not in process.log()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_planner_that_is_stopped_still_writes_its_summary(start, model_path, pictures,
+                                                            tmp_path, number):
+    start('perception_node', model=model_path)
+    start('camera', images=pictures)
+    planner = start('planner', seconds=600.0, output=tmp_path / 'summary.json')
+    for _ in range(60 * 10):
+        if 'exit' in planner.log():
+            break
+        assert planner.poll() is None, planner.log()
+        try:
+            planner.wait(0.1)
+        except subprocess.TimeoutExpired:
+            pass
+    planner.send_signal(number)
+    assert planner.wait(WAIT_SECONDS) == 0, planner.log()
+    assert 'images' in json.loads((tmp_path / 'summary.json').read_text())
+
+
+def test_a_node_without_a_model_says_so_and_stays_to_be_mended(start):
+    node = start('perception_node')
+    with pytest.raises(subprocess.TimeoutExpired):
+        node.wait(8)
+    assert 'parameter model is empty' in node.log()
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(WAIT_SECONDS) == 0
+    assert 'Traceback' not in node.log()
+
+
+def test_a_camera_without_pictures_says_what_to_do(start, tmp_path):
+    camera = start('camera', images=tmp_path)
+    assert camera.wait(WAIT_SECONDS) != 0
+    assert 'there are no pictures' in camera.log() and 'Traceback' not in camera.log()
+
+
+def test_a_frame_keeps_the_picture_s_shape():
+    picture = np.full((10, 20, 3), 200, np.uint8)
+    result = frame(picture, 64, 48)
+    assert result.shape == (48, 64, 3)
+    rows, columns = np.nonzero(result[..., 0] == 200)
+    assert np.ptp(columns) + 1 == 64 and np.ptp(rows) + 1 == 32
+
+
+def test_pictures_are_found_in_class_folders_and_beside_them(pictures):
+    (pictures / 'notes.txt').write_text('no picture')
+    assert len(find_pictures(str(pictures))) == 9
+    assert len(find_pictures(str(pictures / CLASS_IDS[0]))) == 3

@@ -1,0 +1,38 @@
+"""The planner's score is what happened."""
+
+import math
+
+from anytime_perception.ros.scorecard import Scorecard
+import numpy as np
+import pytest
+
+
+def test_accuracy_by_exit_and_budget():
+    card = Scorecard(['a', 'b'], exit_count=3)
+    for key, truth in ((1, 'a'), (2, 'b'), (3, 'unheard of'), (4, 'a')):
+        card.add_truth(key, truth)
+    card.add_refinement(1, 0, 'b', 1.0, 5.0, final=False, preempted=False)
+    card.add_refinement(1, 1, 'a', 2.0, 5.0, final=False, preempted=False)
+    card.add_refinement(1, 1, 'a', 2.0, 5.0, final=True, preempted=False)  # says its answer again
+    card.add_refinement(2, 0, 'b', 6.0, 5.0, final=True, preempted=False)
+    card.add_refinement(3, 0, 'a', 1.0, 5.0, final=True, preempted=False)
+    card.add_refinement(4, 0, 'a', 1.0, math.inf, final=True, preempted=True)
+    summary = card.summary()
+    assert summary['images'] == 4 and summary['images_shown'] == 4 and summary['refinements'] == 6
+    assert summary['accuracy_by_exit'] == [pytest.approx(2 / 3), 1.0, None]
+    assert summary['elapsed_ms_by_exit'] == [1.0, 2.0, None]
+    assert summary['budgets'] == [{
+        'budget_ms': 5.0, 'images': 3, 'mean_exit': pytest.approx(1 / 3), 'accuracy': 1.0,
+        'answered_in_time': pytest.approx(2 / 3)}]
+
+
+def test_latencies_are_quantiles():
+    card = Scorecard([], 1)
+    seconds = np.random.default_rng(0).uniform(0, 0.01, 500)
+    for value in seconds:
+        card.add_call('preempt', value)
+    preempt = card.summary()['preempt']
+    assert preempt['calls'] == 500
+    assert preempt['p99_ms'] == pytest.approx(np.sort(seconds)[494] * 1e3, rel=0.01)
+    assert card.summary()['set_budget'] == {
+        'calls': 0, 'p50_ms': None, 'p99_ms': None, 'max_ms': None}

@@ -1,0 +1,140 @@
+"""The model file keeps everything, says what is wrong with it, and never runs code."""
+
+import json
+import os
+import pickle
+
+from anytime_perception.model_file import load, Measured, Model, ModelFileError, save
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.preprocessing import Preprocessing
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+import torch
+
+
+def make_model(sequence=True):
+    torch.manual_seed(0)
+    networks = [AnytimeNetwork(n, 2, 3, input_size=8) for n in ((1, 2) if sequence else (2,))]
+    network = (AnytimeSequence(networks) if sequence else networks[0]).eval()
+    exits = len(network.exits)
+    preprocessing = Preprocessing(8, torch.rand(3, 8, 8) * 255, 128.0)
+    return Model(network, ('cat', 'dog', 'eel'), preprocessing, Measured(
+        'toy', 7, tuple(np.linspace(0.5, 0.1, exits)), (0.1,) * exits), {'epochs': 3})
+
+
+@pytest.fixture(scope='module')
+def good(tmp_path_factory):
+    path = tmp_path_factory.mktemp('models') / 'good.safetensors'
+    save(path, make_model())
+    return path
+
+
+@pytest.mark.parametrize('sequence', [False, True])
+def test_what_is_saved_is_loaded(tmp_path, sequence):
+    model = make_model(sequence)
+    save(tmp_path / 'deep' / 'm.safetensors', model)
+    loaded = load(tmp_path / 'deep' / 'm.safetensors')
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        for ours, theirs in zip(model.network(model.preprocessing(image)),
+                                loaded.network(loaded.preprocessing(image))):
+            assert torch.allclose(ours, theirs, atol=1e-6)
+    assert (loaded.class_ids, loaded.measured, loaded.recipe) == (
+        model.class_ids, model.measured, model.recipe)
+    assert loaded.name == 'm.safetensors' and len(loaded.sha256) == 64
+    assert not loaded.network.training
+
+
+def expect(path, *texts):
+    with pytest.raises(ModelFileError) as caught:
+        load(path)
+    for text in (str(path), *texts):
+        assert text in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    expect(tmp_path / 'none', 'No such file')
+
+
+def test_a_folder_is_no_model(tmp_path):
+    expect(tmp_path, 'directory')
+
+
+def test_a_foreign_file_is_named(tmp_path):
+    (tmp_path / 'x').write_text('hello, I am a text file')
+    expect(tmp_path / 'x', 'not a model file')
+
+
+def test_a_pickle_is_not_run(tmp_path):
+    class Bomb:
+
+        def __reduce__(self):
+            return os.system, (f'touch {tmp_path}/ran',)
+
+    (tmp_path / 'x').write_bytes(pickle.dumps(Bomb()))
+    expect(tmp_path / 'x')
+    torch.save(Bomb(), tmp_path / 'y')
+    expect(tmp_path / 'y')
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_another_safetensors_file_is_told_apart(tmp_path):
+    save_file({'weight': torch.zeros(3)}, tmp_path / 'x')
+    expect(tmp_path / 'x', 'not one of anytime_perception')
+
+
+def change_header(good, path, change):
+    from safetensors import safe_open
+    with safe_open(good, framework='pt') as file:
+        header = json.loads(file.metadata()['anytime_perception'])
+    change(header)
+    save_file(load_file(good), path, {'anytime_perception': json.dumps(header)})
+
+
+@pytest.mark.parametrize('change, text', [
+    (lambda h: h.update(version=99), 'version 99'),
+    (lambda h: h['networks'][0].update(channels=4), 'has shape'),
+    (lambda h: h['networks'][1].update(units_per_block=3), 'names differ'),
+    (lambda h: h['networks'][0].update(units_per_block=10**9), 'units_per_block'),
+    (lambda h: h.update(class_ids=['cat']), '1 labels'),
+    (lambda h: h['preprocessing'].update(scale=-1.0), 'scale'),
+    (lambda h: h['measured'].update(error=[0.5]), 'measurements'),
+    (lambda h: h.pop('networks'), 'networks')])
+def test_what_contradicts_itself_is_refused(good, tmp_path, change, text):
+    change_header(good, tmp_path / 'x', change)
+    expect(tmp_path / 'x', text)
+
+
+@given(cut=st.floats(0, 1))
+@settings(max_examples=30, deadline=None)
+def test_a_truncated_file_is_refused(good, tmp_path_factory, cut):
+    data = good.read_bytes()
+    path = tmp_path_factory.mktemp('cut') / 'x'
+    path.write_bytes(data[:int(cut * (len(data) - 1))])
+    expect(path)
+
+
+@given(position=st.integers(0, 5000), value=st.integers(0, 255))
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_header_never_raises_anything_else(good, tmp_path_factory, position, value):
+    data = bytearray(good.read_bytes())
+    data[position] = value
+    path = tmp_path_factory.mktemp('damaged') / 'x'
+    path.write_bytes(data)
+    try:
+        load(path)
+    except ModelFileError as error:
+        assert str(path) in str(error)
+
+
+def test_a_failing_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / 'm'
+    save(path, make_model())
+    before = path.read_bytes()
+    model = make_model()
+    model.recipe['unwritable'] = object()
+    with pytest.raises(TypeError):
+        save(path, model)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ['m']
