@@ -52,7 +52,7 @@ def generate_launch_description() -> LaunchDescription:
                 'model': ParameterValue(value['model'], value_type=str),
                 'device': ParameterValue(value['device'], value_type=str),
                 'image_transport': ParameterValue(value['image_transport'], value_type=str),
-                'budget_ms': ParameterValue(value['budget_ms'], value_type=float),
+                'budget_ms': ParameterValue(value['budget_ms'], value_type=None),
                 'autostart': ParameterValue(value['autostart'], value_type=bool),
             }],
             remappings=[('image', value['image'])],
