@@ -21,6 +21,7 @@ def write_log(path: Path, rows: list[dict]) -> None:
     write_atomically(path, write)
 
 
-def per_exit(name: str, values: list[float], digits: int = 5) -> dict[str, float]:
-    """Return one column for each exit: name_1, name_2 and so on."""
-    return {f'{name}_{index}': round(value, digits) for index, value in enumerate(values, start=1)}
+def per_exit(name: str, values: list[float | None], digits: int = 5) -> dict[str, float | None]:
+    """Return one column for each exit, name_1, name_2 and so on; None is an empty place."""
+    return {f'{name}_{index}': None if value is None else round(value, digits)
+            for index, value in enumerate(values, start=1)}

@@ -127,9 +127,9 @@ def _restore(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], 
 def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochResult,
          measured: list[float]) -> dict:
     """Return the log's row of an epoch; exits that the phase does not train have empty places."""
-    def spread(values: list) -> list:
+    def spread(values: list[float]) -> list[float | None]:
         at = dict(zip(learner.phase.exits, values))
-        return [at.get(index, '') for index in range(len(learner.network.exits))]
+        return [at.get(index) for index in range(len(learner.network.exits))]
     return {'epoch': number, 'phase': phase + 1, 'lr': learner.optimiser.param_groups[0]['lr'],
             'images_per_s': round(speed, 1), **per_exit('loss', spread(result.losses)),
             **per_exit('error', spread(result.errors)),
