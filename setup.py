@@ -12,7 +12,7 @@ setup(
     packages=find_packages('.', include=['anytime_perception*'])
     + find_packages('training', include=['anytime_training*']),
     package_dir={'anytime_training': 'training/anytime_training'},
-    package_data={'': ['*.json', '*.npz', '*.safetensors', '*.txt', '*.xml', '*.yaml']},
+    package_data={'': ['*.csv', '*.json', '*.npz', '*.safetensors', '*.txt', '*.xml', '*.yaml']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',
