@@ -19,8 +19,8 @@ def run(module, *options):
 
 def test_flake8():
     pytest.importorskip('flake8')
-    # One process: where a plug-in fails on a file (pydocstyle's parser in Python 3.12, on an
-    # f-string that begins with the word class or def), flake8's worker processes hang for good.
+    # One process: where a plug-in crashes on a file, as pydocstyle's parser does in Python 3.12 on
+    # an f-string like class{number}, flake8's worker processes hang for good.
     result = run('flake8', '--jobs', '1', '--config', str(ROOT / 'setup.cfg'))
     assert result.returncode == 0, result.stdout
 
