@@ -13,7 +13,7 @@ setup(
     + find_packages('training', include=['anytime_training*']),
     package_dir={'anytime_training': 'training/anytime_training'},
     package_data={'': [f'**/*.{kind}' for kind in
-                       ('csv', 'json', 'npz', 'safetensors', 'txt', 'xml', 'yaml')]},
+                       ('csv', 'json', 'md', 'npz', 'safetensors', 'txt', 'xml', 'yaml')]},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',
