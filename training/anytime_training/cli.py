@@ -1,4 +1,4 @@
-"""The command line: `anytime train | evaluate | info | dataset`."""
+"""The command line: `anytime train | evaluate | sweep | report | info | dataset`."""
 
 import argparse
 import sys
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest='name', required=True, metavar='COMMAND')
     _add_train(subparsers)
     _add_evaluate(subparsers)
+    _add_sweep(subparsers)
     info = subparsers.add_parser('info', help='say what a model file holds')
     info.add_argument('model', metavar='FILE')
     info.add_argument('--json', action='store_true', help='print JSON')
@@ -65,7 +66,8 @@ def _add_train(subparsers) -> None:
     train.add_argument('--resume', action='store_true',
                        help='go on with the run in DIR (or start it, if there is none)')
     train.add_argument('--config', metavar='FILE',
-                       help='JSON object of settings; options override it')
+                       help='JSON object of settings, or the name of one of ours, such as n9-c32; '
+                            'options override it')
     train.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     train.add_argument('--quiet', action='store_true', help='no progress bar')
     train.add_argument('--dataset', choices=DATASETS, help='default: digits')
@@ -74,14 +76,15 @@ def _add_train(subparsers) -> None:
                        help="the paper's n, for a network of 3n units; several, growing, train a "
                             'sequence (EANN)')
     train.add_argument('--channels', type=int, help="the paper's c, channels of the first block")
-    train.add_argument('--period', type=int, help="the paper's s, units from one exit to the next")
+    train.add_argument('--period', type=_integers, metavar='S[,S…]',
+                       help="the paper's s, units from one exit to the next")
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
     train.add_argument('--mode', choices=MODES,
                        help='train all exits jointly, or one after the other')
     train.add_argument('--weights', choices=SCHEMES, help='how much the loss of each exit counts')
     train.add_argument('--weights-base', type=float, help='base of exponential weights')
-    train.add_argument('--exit-index', type=int,
-                       help='the exit that optimal weights train (OPT), from 0; -1 is the last')
+    train.add_argument('--exit-share', type=float,
+                       help='how deep the one exit is that optimal weights train (OPT), in (0, 1]')
     train.add_argument('--strategy', choices=STRATEGIES,
                        help='which exit is amplified in an iteration')
     train.add_argument('--tau', type=float,
@@ -112,6 +115,27 @@ def _add_evaluate(subparsers) -> None:
     evaluate.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     evaluate.add_argument('--json', action='store_true', help='print JSON')
     evaluate.set_defaults(command=commands.evaluate)
+
+
+def _add_sweep(subparsers) -> None:
+    sweep = subparsers.add_parser(
+        'sweep', help='run many trainings: configurations, varied values and seeds',
+        description='Train every combination, each in its own folder under DIR. Runs that are '
+                    'complete are skipped and others go on from their checkpoints, so the same '
+                    'command again picks up where it was stopped.')
+    sweep.add_argument('--output', required=True, metavar='DIR')
+    sweep.add_argument('--config', nargs='+', required=True, metavar='FILE',
+                       help='JSON files of settings, or names of ours, such as n9-c32')
+    sweep.add_argument('--seeds', type=_integers, default=(0,), metavar='S[,S…]')
+    sweep.add_argument('--vary', action='append', default=[], metavar='KEY=VALUE,VALUE',
+                       help='train with each of these values, e.g. strategy=none,aann')
+    sweep.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
+                       help='a setting of all runs')
+    sweep.add_argument('--devices', nargs='+', default=['auto'], metavar='DEVICE',
+                       help='one run at a time on each; name a device twice for two')
+    sweep.add_argument('--dataset', choices=DATASETS)
+    sweep.add_argument('--data', metavar='DIR', help='folder that the data set is read from')
+    sweep.set_defaults(command=commands.sweep)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,8 @@ from anytime_training import data
 from anytime_training.config import parse_assignment, read_config_file, TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
-from anytime_training.run import execute_run, start_run
-
-MODEL_FILE = 'model.safetensors'
+from anytime_training.run import execute_run, MODEL, start_run
+from anytime_training.sweep import plan_jobs, run_jobs
 
 
 def train(arguments: Namespace) -> None:
@@ -30,7 +29,7 @@ def train(arguments: Namespace) -> None:
     config = start_run(folder, values, arguments.resume)
     evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)
     print(evaluation.table())
-    print(f'model: {folder / MODEL_FILE}')
+    print(f'model: {folder / MODEL}')
 
 
 def evaluate(arguments: Namespace) -> None:
@@ -48,6 +47,32 @@ def evaluate(arguments: Namespace) -> None:
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name)
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
+
+
+def sweep(arguments: Namespace) -> None:
+    """Run many trainings."""
+    vary = []
+    for assignment in arguments.vary:
+        key, sign, values = assignment.partition('=')
+        if not sign:
+            raise ValueError(f'--vary {assignment} is not of the form KEY=VALUE,VALUE')
+        vary.append((key, values.split(',')))
+    for device in arguments.devices:
+        choose_device(device)
+    common = [f'{name}={getattr(arguments, name)}' for name in ('dataset', 'data')
+              if getattr(arguments, name)]
+    jobs = plan_jobs(Path(arguments.output), arguments.config, list(arguments.seeds), vary,
+                     [*common, *arguments.set])
+    for job in jobs:  # a mistake shall show before the first run does
+        values = read_config_file(job.config)
+        for setting in job.settings:
+            values.update(parse_assignment(setting))
+        TrainConfig.of(values)
+    failed = run_jobs(jobs, arguments.devices, print)
+    if failed:
+        names = ', '.join(job.folder.name for job in failed)
+        raise ValueError(f'{len(failed)} of {len(jobs)} runs failed: {names}; run the same sweep '
+                         'again to go on with them')
 
 
 def info(arguments: Namespace) -> None:
@@ -90,5 +115,5 @@ def dataset(arguments: Namespace) -> None:
 
 def _load(path: str) -> model_file.Model:
     """Return the model at `path`, a model file or the folder of a run."""
-    inside = Path(path) / MODEL_FILE
+    inside = Path(path) / MODEL
     return model_file.load(inside if Path(path).is_dir() else path)

@@ -23,10 +23,11 @@ class TrainConfig:
     ----------
     dataset, data: name of the data set, and the folder it is read from ('' for digits).
     units_per_block: the paper's n; several train a sequence (EANN), one network each.
-    channels, period, input_size: the paper's c and s, and pixels a side.
+    channels, period, input_size: the paper's c and s (one for all networks, or one for each), and
+        pixels a side.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     mode: joint, midfeat or no_grad (section 4.2).
-    weights, weights_base, exit_index: weight scheme, the base of the exponential one, and the exit
+    weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
     gamma, eta, avgl_momentum: of the learned strategies (appendix D.4).
@@ -45,13 +46,13 @@ class TrainConfig:
     data: str = ''
     units_per_block: tuple[int, ...] = (9,)
     channels: int = 16
-    period: int = 1
+    period: tuple[int, ...] = (1,)
     late_exits: bool = False
     input_size: int = 32
     mode: str = 'joint'
     weights: str = 'sieve'
     weights_base: float = 2.0
-    exit_index: int = -1
+    exit_share: float = 1.0
     strategy: str = 'aann'
     tau: float = 0.5
     gamma: float = 0.3
@@ -83,7 +84,12 @@ class TrainConfig:
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
         if not self.units_per_block:
             raise ValueError('units_per_block is empty; it must name at least one network')
-        for name in ('channels', 'period', 'input_size', 'epochs', 'batch_size'):
+        if len(self.period) not in (1, len(self.units_per_block)) or min(self.period) < 1:
+            raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
+                             'or one for each of units_per_block')
+        if not 0 < self.exit_share <= 1:
+            raise ValueError(f'exit_share is {self.exit_share}; it must be in (0, 1]')
+        for name in ('channels', 'input_size', 'epochs', 'batch_size'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be at least 1')
         for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
@@ -126,26 +132,36 @@ class TrainConfig:
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
-        return {**dataclasses.asdict(self), 'units_per_block': list(self.units_per_block)}
+        return {name: list(value) if isinstance(value, tuple) else value
+                for name, value in dataclasses.asdict(self).items()}
 
 
 # Where a data set's recipe differs from the paper's for CIFAR, the defaults above.
 RECIPES = {
     'digits': {'units_per_block': (4,), 'channels': 32, 'input_size': 8, 'epochs': 20,
-               'batch_size': 64, 'schedule': 'one_cycle', 'flip': False},
+               'batch_size': 64, 'lr': 0.05, 'schedule': 'one_cycle', 'average': 0.99,
+               'label_smoothing': 0.1, 'flip': False},
     'svhn': {'flip': False},
 }
+
+
+CONFIGS = Path(__file__).parent / 'configs'
 
 
 def read_config_file(path: str | Path) -> dict:
     """
     Return the values of a JSON configuration file.
 
+    `path` may also be the name of one of `configs`, such as n9-c32: the paper's networks.
+
     Raises
     ------
     ValueError: if it cannot be read or is not a JSON object.
 
     """
+    ours = CONFIGS / f'{path}.json'
+    if not Path(path).exists() and ours.parent == CONFIGS and ours.exists():
+        path = ours
     try:
         values = json.loads(Path(path).read_text(encoding='utf-8'))
     except OSError as error:

@@ -1,5 +1,6 @@
 """A training run: a folder with its configuration, its networks and its model file."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -18,6 +19,12 @@ import torch
 from tqdm import tqdm
 
 SCALE = 128.0  # the divisor of the authors' code
+CONFIG, MODEL, EVALUATION = 'config.json', 'model.safetensors', 'evaluation.json'
+
+
+def is_complete(folder: Path) -> bool:
+    """Return whether `folder` holds a run that was trained and evaluated to the end."""
+    return (folder / EVALUATION).is_file()  # written last
 
 
 def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
@@ -33,7 +40,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     OSError: if it cannot be written.
 
     """
-    path = folder / 'config.json'
+    path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
         text = json.dumps(config.to_dict(), indent=1) + '\n'
@@ -70,11 +77,13 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     preprocessing = Preprocessing(config.input_size, dataset.train.mean(), SCALE)
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
-    for units in config.units_per_block:
+    periods = itertools.cycle(config.period)  # one for all, or one for each
+    for units, period in zip(config.units_per_block, periods):
         first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
         seed = derived_seed(config.seed, 'network', units)
-        network = new_network(config, units, len(dataset.class_ids), first_exit, seed).to(device)
-        weights = make_weights(config, len(network.exits)).to(device)
+        network = new_network(config, units, period, len(dataset.class_ids), first_exit, seed)
+        weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)
+        network.to(device)
         phases = plan(config.mode, network, weights)
         steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
         with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True, disable=quiet,
@@ -89,6 +98,6 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
                              evaluation.measured(), config.to_dict())
-    model_file.save(folder / 'model.safetensors', model)
-    evaluation.write(folder / 'evaluation.json')
+    model_file.save(folder / MODEL, model)
+    evaluation.write(folder / EVALUATION)
     return evaluation

@@ -8,12 +8,18 @@ from torch import Tensor
 STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl')
 
 
-def make_weights(config, exits: int) -> Tensor:
-    """Return the loss weights (exits,) that `config` names."""
+def make_weights(config, depths: list[int]) -> Tensor:
+    """
+    Return the loss weights (exits,) that `config` names, for exits at `depths` in units.
+
+    The optimal ones train the exit at round(share · L), as the authors' code, or the last before.
+    """
+    exits = len(depths)
     if config.weights == 'exponential':
         return schemes.exponential(exits, config.weights_base)
     if config.weights == 'optimal':
-        return schemes.optimal(exits, config.exit_index)
+        target = round(config.exit_share * depths[-1])
+        return schemes.optimal(exits, max(sum(depth <= target for depth in depths) - 1, 0))
     return schemes.SCHEMES[config.weights](exits)
 
 

@@ -138,11 +138,11 @@ def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochR
             **per_exit('held_out_error', measured)}
 
 
-def new_network(config: TrainConfig, units: int, num_classes: int, first_exit: int,
+def new_network(config: TrainConfig, units: int, period: int, num_classes: int, first_exit: int,
                 seed: int) -> AnytimeNetwork:
     """Return the untrained network with `units` per block, initialised from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
-        network = AnytimeNetwork(units, config.channels, num_classes, config.period,
+        network = AnytimeNetwork(units, config.channels, num_classes, period,
                                  first_exit=first_exit, input_size=config.input_size)
     return network.to(memory_format=torch.channels_last)
