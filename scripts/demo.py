@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,8 +78,12 @@ def train(output: Path) -> Path:
     for title, name, units in (('One network (AANN)', 'aann', '3'),
                                ('A sequence of deepening networks (EANN)', 'eann', '1,3')):
         print(f'\n{title}, units per block: {units}', flush=True)
-        subprocess.run(['anytime', 'train', '--dataset', 'digits', '--units-per-block', units,
-                        '--output', str(output / name), '--resume'], check=True)
+        command = ['anytime', 'train', '--dataset', 'digits', '--units-per-block', units,
+                   '--output', str(output / name), '--resume']
+        if subprocess.run(command).returncode:
+            print('What an earlier run left there is of no use: training anew', flush=True)
+            shutil.rmtree(output / name, ignore_errors=True)
+            subprocess.run(command, check=True)
     return output / 'eann' / 'model.safetensors'
 
 
@@ -186,14 +191,16 @@ def report(output: Path) -> int:
     summary['peak_memory_mb'] = float(node.get('peak_memory_mb', 'nan'))
     (output / 'summary.json').write_text(json.dumps(summary, indent=2))
     plot(summary, output / 'summary.png')
-    accuracy = [value for value in summary['accuracy_by_exit'] if value is not None]
+    whole = summary['refined_to_the_end']
     preempt = summary['preempt']
     print(f'\n{summary["images"]} images, {summary["refinements"]} refinements; '
           f'{summary["dropped_images"]} images dropped, '
           f'{summary["stale_images"]} started too old.')
-    if accuracy:
-        print(f'Accuracy grows from {accuracy[0]:.1%} at the first exit '
-              f'to {accuracy[-1]:.1%} at the last.')
+    if whole['images']:
+        accuracy, elapsed = whole['accuracy_by_exit'], whole['elapsed_ms_by_exit']
+        print(f'Of {whole["images"]} images that were refined to the end, the first exit had '
+              f'{accuracy[0]:.1%} right after {elapsed[0]:.1f} ms, '
+              f'the last {accuracy[-1]:.1%} after {elapsed[-1]:.1f} ms.')
     if preempt['calls']:
         print(f'{preempt["calls"]} times the planner demanded an answer: in hand after '
               f'{preempt["p50_ms"]:.1f} ms (median), {preempt["p99_ms"]:.1f} ms (p99).')

@@ -1,5 +1,6 @@
 """The demo's picture: accuracy against elapsed time and against budget."""
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -12,28 +13,45 @@ def plot(summary: dict, path: Path) -> None:
     """Draw `summary` (as in summary.json) to the picture file `path`."""
     figure, (by_time, by_budget) = pyplot.subplots(
         1, 2, figsize=(11, 4.2), sharey=True, layout='constrained')
-    exits = [(elapsed, accuracy) for elapsed, accuracy in
-             zip(summary['elapsed_ms_by_exit'], summary['accuracy_by_exit'])
-             if elapsed is not None and accuracy is not None]
-    by_time.plot(*zip(*exits), marker='o') if exits else None
-    by_time.set(title='each exit', xlabel='median time from arrival to answer (ms)',
-                ylabel='accuracy')
-    budgets = [row for row in summary['budgets'] if row['accuracy'] is not None]
-    finite = [row for row in budgets if row['budget_ms'] is not None]
-    if finite:
-        by_budget.plot([row['budget_ms'] for row in finite], [row['accuracy'] for row in finite],
-                       marker='s', color='tab:orange', label='last answer within the budget')
-        for row in finite:
-            by_budget.annotate(
-                f'{row["answered_in_time"]:.0%} in time', (row['budget_ms'], row['accuracy']),
-                textcoords='offset points', xytext=(0, -14), ha='center', fontsize=8)
-    for row in budgets:
-        if row['budget_ms'] is None:
-            by_budget.axhline(row['accuracy'], color='grey', linestyle='--', label='no budget')
-    by_budget.set(title='each budget', xlabel='budget (ms)')
-    if budgets:
-        by_budget.legend()
+    _plot_exits(by_time, summary['refined_to_the_end'])
+    _plot_budgets(by_budget, [row for row in summary['budgets'] if row['accuracy'] is not None])
     for axes in (by_time, by_budget):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def _plot_exits(axes, whole: dict) -> None:
+    """Draw the accuracy of every exit over the same images."""
+    if whole['images']:
+        axes.errorbar(
+            whole['elapsed_ms_by_exit'], whole['accuracy_by_exit'],
+            [_standard_error(value, whole['images']) for value in whole['accuracy_by_exit']],
+            marker='o', elinewidth=1, capsize=2)
+    axes.set(title=f'each exit, on {whole["images"]} images refined to the end',
+             xlabel='median time from arrival to answer (ms)', ylabel='accuracy')
+
+
+def _plot_budgets(axes, rows: list[dict]) -> None:
+    """Draw the accuracy of the last answer within each budget."""
+    finite = [row for row in rows if row['budget_ms'] is not None]
+    if finite:
+        axes.errorbar(
+            [row['budget_ms'] for row in finite], [row['accuracy'] for row in finite],
+            [_standard_error(row['accuracy'], row['images']) for row in finite],
+            marker='s', color='tab:orange', elinewidth=1, capsize=2,
+            label='answer within the budget (with the share that came in time)')
+        for row in finite:
+            axes.annotate(
+                f'{row["answered_in_time"]:.0%}', (row['budget_ms'], row['accuracy']),
+                textcoords='offset points', xytext=(5, -13), fontsize=8)
+    for row in rows:
+        if row['budget_ms'] is None:
+            axes.axhline(row['accuracy'], color='grey', linestyle='--', label='no budget')
+    axes.set(title='each budget, on other images each', xlabel='budget (ms)')
+    if rows:
+        axes.legend(fontsize=8)
+
+
+def _standard_error(accuracy: float, images: int) -> float:
+    return math.sqrt(accuracy * (1 - accuracy) / images)

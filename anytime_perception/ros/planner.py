@@ -132,9 +132,9 @@ class Planner(Node):
 
     def _spread_budgets(self) -> list[float]:
         """Return budgets from just above the first exit to more than the last, and none at all."""
-        first, last = (self._info.exits[index].latency_p99_ms for index in (0, -1))
-        return [first * 1.25 + 1 + (last * 1.25 - first) * share
-                for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
+        first = self._info.exits[0].latency_p99_ms * 1.1
+        last = max(self._info.exits[-1].latency_median_ms, first) * 1.5
+        return [first + (last - first) * share for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
 
     def _tell_budget(self, budget_ms: float, stop: threading.Event) -> None:
         response = self._call(

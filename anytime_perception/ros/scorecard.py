@@ -79,10 +79,30 @@ class Scorecard:
             'refinements': self.refinements,
             'accuracy_by_exit': [_mean(values) for values in by_exit],
             'elapsed_ms_by_exit': [_quantile(values, 0.5) for values in elapsed],
+            'refined_to_the_end': self._refined_to_the_end(),
             'preempt': {**_latency(self._seconds['preempt']),
                         'older_than_published': self.older_than_published},
             'set_budget': _latency(self._seconds['set_budget']),
             'budgets': self._by_budget(),
+        }
+
+    def _refined_to_the_end(self) -> dict:
+        """
+        Return accuracy and median time of each exit over the images that reached all of them.
+
+        Later exits answer fewer images, and other ones, than the first: only the same images at
+        every exit can be compared.
+        """
+        whole = [(key, seen) for key, seen in self._images.items()
+                 if len(seen.exits) == self._exit_count and key in self._truths]
+        exits = range(self._exit_count)
+        return {
+            'images': len(whole),
+            'accuracy_by_exit': [
+                _mean([seen.answers[index] == self._truths[key] for key, seen in whole])
+                for index in exits],
+            'elapsed_ms_by_exit': [
+                _quantile([seen.elapsed_ms[index] for _, seen in whole], 0.5) for index in exits],
         }
 
     def _by_budget(self) -> list[dict]:

@@ -26,6 +26,21 @@ def test_accuracy_by_exit_and_budget():
         'answered_in_time': pytest.approx(2 / 3)}]
 
 
+def test_exits_are_compared_on_the_images_that_reached_all_of_them():
+    card = Scorecard(['a', 'b'], exit_count=2)
+    for key, answers in ((1, 'ba'), (2, 'aa'), (3, 'b'), (4, 'ab')):
+        card.add_truth(key, 'a' if key < 4 else 'unheard of')
+        for index, answer in enumerate(answers):
+            card.add_refinement(key, index, answer, 1.0 + index, math.inf,
+                                final=index + 1 == len(answers), preempted=False)
+    summary = card.summary()
+    assert summary['refined_to_the_end'] == {
+        'images': 2, 'accuracy_by_exit': [0.5, 1.0], 'elapsed_ms_by_exit': [1.0, 2.0]}
+    assert summary['accuracy_by_exit'] == [pytest.approx(1 / 3), 1.0]
+    empty = Scorecard(['a'], exit_count=2).summary()['refined_to_the_end']
+    assert empty == {'images': 0, 'accuracy_by_exit': [None] * 2, 'elapsed_ms_by_exit': [None] * 2}
+
+
 def test_latencies_are_quantiles():
     card = Scorecard([], 1)
     seconds = np.random.default_rng(0).uniform(0, 0.01, 500)
