@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(subparsers)
     _add_evaluate(subparsers)
     _add_sweep(subparsers)
+    report = subparsers.add_parser(
+        'report', help="write the paper's tables and figures from runs",
+        description='Write DIR/report.md with every table and figure of the paper that the runs '
+                    "can fill, our numbers beside the paper's, and each table as CSV.")
+    report.add_argument('runs', nargs='+', metavar='RUN', help='folders of runs, or of sweeps')
+    report.add_argument('--output', default='report', metavar='DIR', help='default: ./report')
+    report.set_defaults(command=commands.report)
     info = subparsers.add_parser('info', help='say what a model file holds')
     info.add_argument('model', metavar='FILE')
     info.add_argument('--json', action='store_true', help='print JSON')

@@ -11,6 +11,7 @@ from anytime_training import data
 from anytime_training.config import parse_assignment, read_config_file, TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
+from anytime_training.results import find_results
 from anytime_training.run import execute_run, MODEL, start_run
 from anytime_training.sweep import plan_jobs, run_jobs
 
@@ -73,6 +74,14 @@ def sweep(arguments: Namespace) -> None:
         names = ', '.join(job.folder.name for job in failed)
         raise ValueError(f'{len(failed)} of {len(jobs)} runs failed: {names}; run the same sweep '
                          'again to go on with them')
+
+
+def report(arguments: Namespace) -> None:
+    """Write the report over finished runs."""
+    # Matplotlib is slow to load, and the other commands do without it.
+    from anytime_training.report import write_report
+    results = find_results(arguments.runs, print)
+    print(f'report: {write_report(results, Path(arguments.output))}')
 
 
 def info(arguments: Namespace) -> None:

@@ -1,6 +1,6 @@
 """Evaluation of a model on labelled images: quality and cost of every exit."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 import json
 import math
 from pathlib import Path
@@ -59,6 +59,12 @@ class Evaluation:
         return {**asdict(self), 'average_error': self.average_error,
                 'milestones_by_units': milestones(self.milestones_by_units),
                 'milestones_by_cost': milestones(self.milestones_by_cost)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> 'Evaluation':
+        """Return what `to_dict` gave."""
+        return cls(**{field.name: tuple(values[field.name]) if isinstance(
+            values[field.name], list) else values[field.name] for field in fields(cls)})
 
     def write(self, path: Path) -> None:
         """Write everything to `path` as JSON."""

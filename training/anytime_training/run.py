@@ -10,6 +10,7 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data
 from anytime_training.config import read_config_file, TrainConfig
+from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
 from anytime_training.random_state import derived_seed
@@ -87,7 +88,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         phases = plan(config.mode, network, weights)
         steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
         with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True, disable=quiet,
-                  dynamic_ncols=True, desc=f'{config.strategy} n={units}') as bar:
+                  dynamic_ncols=True, desc=f'{config.strategy} n={units}') as bar, \
+                fitting_threads(network, config.batch_size):
             def progress(done: int, text: str) -> None:
                 bar.update(done)
                 if text:

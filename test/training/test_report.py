@@ -1,0 +1,106 @@
+"""Reports: every table and figure that runs can fill, with the paper's numbers beside."""
+
+import json
+import math
+
+from anytime_training import cli, tables
+from anytime_training.config import TrainConfig
+from anytime_training.evaluate import Evaluation
+from anytime_training.results import find_results, optimal_errors
+import pytest
+
+UNITS = 27  # n = 9
+
+
+def write_run(folder, error, **values):
+    """Write a finished run of the (9, 32) network, untrained, with `error` at every exit."""
+    config = TrainConfig.of({'dataset': 'cifar100', 'data': 'x', 'units_per_block': [9],
+                             'channels': 32, **values})
+    period = config.period[0]
+    depths = tuple(range((UNITS - 1) % period + 1, UNITS + 1, period))
+    errors = tuple(error(depth) if callable(error) else error for depth in depths)
+    folder.mkdir(parents=True)
+    (folder / 'config.json').write_text(json.dumps(config.to_dict()))
+    Evaluation('cifar100', 10, depths, depths, tuple(depth * 10 for depth in depths), errors,
+               errors).write(folder / 'evaluation.json')
+    rows = [['epoch', *(f'{name}_{index + 1}' for name in ('loss', 'probability')
+                        for index in range(len(depths)))]]
+    rows += [[epoch, *[0.5] * len(depths), *[1 / len(depths)] * len(depths)] for epoch in (1, 2)]
+    (folder / 'n9').mkdir()
+    (folder / 'n9' / 'log.csv').write_text('\n'.join(','.join(map(str, row)) for row in rows))
+
+
+def results_of(folder):
+    return find_results([folder], print)
+
+
+def test_errors_stand_beside_the_papers(tmp_path):
+    write_run(tmp_path / 'a', lambda depth: 1 - depth / 30, strategy='aann', seed=0)
+    write_run(tmp_path / 'b', lambda depth: 0.9 - depth / 30, strategy='aann', seed=1)
+    table, = tables.methods(results_of(tmp_path))
+    ours, paper = table.rows
+    assert ours[:4] == ['CIFAR100', 'n=9, c=32', 'AANN', 'ours (2 runs)']
+    # A quarter of 27 units is 6.75: the exit of unit 6 answers, in the mean of two seeds.
+    assert ours[4:8] == pytest.approx([100 * (0.95 - depth / 30) for depth in (6, 13, 20, 27)])
+    assert paper[3:] == ['paper', 54.20, 33.86, 26.14, 23.48, 41.10]
+
+
+def test_opt_is_put_together_from_its_runs(tmp_path):
+    for share, error in ((0.25, 0.40), (0.5, 0.30), (0.75, 0.25), (1.0, 0.24)):
+        write_run(tmp_path / str(share), lambda depth, share=share, error=error:
+                  error if depth == round(UNITS * share) else 0.99,
+                  weights='optimal', exit_share=share)
+    write_run(tmp_path / 'ann', 0.48, strategy='none')
+    results = results_of(tmp_path)
+    opt = [result for result in results if result.method == 'OPT']
+    assert optimal_errors(opt) == {7: 0.40, 14: 0.30, 20: 0.25, 27: 0.24}
+    rows = {row[2]: row for row in tables.methods(results)[0].rows if row[3] != 'paper'}
+    assert rows['OPT'][4:8] == pytest.approx([40, 30, 25, 24]) and math.isnan(rows['OPT'][8])
+    increase = tables.increases(results)[0].rows[0]
+    assert increase[2:] == pytest.approx([20, 60, 92, 100])
+
+
+def test_wins_compare_like_with_like(tmp_path):
+    for seed, (plain, alternating) in enumerate([(0.5, 0.4), (0.5, 0.4), (0.5, 0.5), (0.5, 0.6)]):
+        write_run(tmp_path / f'ann{seed}', plain, strategy='none', seed=seed)
+        write_run(tmp_path / f'aann{seed}', alternating, strategy='aann', seed=seed)
+    write_run(tmp_path / 'alone', 0.0, strategy='aann', seed=9)  # no ANN with its seed
+    rows = tables.wins(results_of(tmp_path))[0].rows
+    assert rows[0] == ['AANN', 'ours (4 pairs)', *[62.5] * 5]
+    assert rows[1][2:] == pytest.approx([math.exp(-2 * 4 * 0.125 ** 2)] * 5)
+    assert rows[2][2:] == [66.67, 67.95, 76.92, 55.13, 65.38]
+
+
+def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys):
+    runs = tmp_path / 'runs'
+    for scheme in ('sieve', 'constant', 'exponential'):
+        write_run(runs / scheme, 0.5, strategy='none', weights=scheme)
+    write_run(runs / 'opt', 0.4, weights='optimal')
+    write_run(runs / 'midfeat', 0.6, mode='midfeat', strategy='none')
+    for strategy in ('aann', 'exp3'):
+        write_run(runs / strategy, 0.45, strategy=strategy)
+    write_run(runs / 'stack', 0.45, strategy='none', period=[3])
+    unfinished = runs / 'unfinished'
+    unfinished.mkdir()
+    (unfinished / 'config.json').write_text('{}')
+    assert cli.main(['report', str(runs), '--output', str(tmp_path / 'report')]) == 0
+    assert 'unfinished' in capsys.readouterr().out
+    text = (tmp_path / 'report' / 'report.md').read_text()
+    for title in ('Table 1', 'Tables 2a and 5', 'Table 2b', 'Tables 3 and 6', 'Table 4',
+                  'All runs'):
+        assert title in text
+    names = {path.name for path in (tmp_path / 'report' / 'figures').iterdir()}
+    assert names == {
+        'figure2_CIFAR100_n9_c32.png', 'figure2f.png', 'figure3_CIFAR100_ANN_n9_c32.png',
+        'figure4_CIFAR100_AANN_n9_c32.png', 'figure4_CIFAR100_EXP3_n9_c32.png'}
+    assert (tmp_path / 'report' / 'tables' / 'table2b.csv').exists()
+
+
+@pytest.mark.parametrize('content', ['', '{}', '[]', '{"error": 3}'])
+def test_damaged_runs_are_named(tmp_path, capsys, content):
+    write_run(tmp_path / 'run', 0.5)
+    (tmp_path / 'run' / 'evaluation.json').write_text(content)
+    assert cli.main(['report', str(tmp_path), '--output', str(tmp_path / 'out')]) == 2
+    assert 'evaluation.json is damaged' in capsys.readouterr().err
+    assert cli.main(['report', str(tmp_path / 'nowhere')]) == 2
+    assert 'nowhere' in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""The paper's figures 2 to 4, drawn from runs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from anytime_training.comparison import optimal_plus
+from anytime_training.results import optimal_errors, Result
+from anytime_training.tables import group, model_name
+from anytime_training.theory import cost_inflation
+from anytime_training.weights import sieve
+import matplotlib
+from matplotlib.figure import Figure
+
+matplotlib.use('Agg')  # files only, on machines without a screen too
+
+
+def draw_all(results: list[Result], folder: Path) -> list[Path]:
+    """Draw every figure that `results` can fill into `folder`; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for draw in (_schemes, _sequences, _sieve, _periods, _choices)
+            for path in draw(results, folder)]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
+    """Figure 2a to 2d: error, and training loss, against units for each weight scheme."""
+    chosen = [run for run in results if len(run.config.units_per_block) == 1
+              and run.method in ('ANN', 'OPT', 'midfeat', 'no-grad')]
+    for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
+        schemes = group(runs, lambda run: run.scheme)
+        if len(schemes) < 2:
+            continue
+        figure = Figure(figsize=(15, 4.5))
+        whole, end, loss = figure.subplots(1, 3)
+        for name, found in sorted(schemes.items()):
+            if name == 'optimal':
+                errors = optimal_errors(found)
+                depths, values = list(errors), [100 * error for error in errors.values()]
+            else:
+                depths = found[0].evaluation.depth
+                values = [100 * sum(errors) / len(errors)
+                          for errors in zip(*(run.evaluation.error for run in found))]
+                last = found[0].log()[-1]
+                losses = [(depth, float(last[f'loss_{index}']))
+                          for index, depth in enumerate(depths, start=1) if last[f'loss_{index}']]
+                loss.plot(*zip(*losses), label=name)
+            whole.plot(depths, values, label=name, marker='.')
+            end.plot(depths[-4:], values[-4:], label=name, marker='.')
+        for axes, title in ((whole, 'error, %'), (end, 'error, %, last four'),
+                            (loss, 'training cross entropy')):
+            axes.set(xlabel='units', ylabel=title)
+            axes.legend(fontsize='small')
+        figure.suptitle(f'Weight schemes, {dataset}, {model_name(model)} (figure 2a to 2d)')
+        yield _save(figure, folder / f'figure2_{dataset}_n{model[0][0]}_c{model[1]}.png')
+
+
+def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
+    """Figure 2e: EANN against OPT+, at its cost and at its cost divided by E[C]."""
+    for index, run in enumerate(run for run in results if run.method == 'EANN'):
+        figure = Figure(figsize=(6, 4.5))
+        axes = figure.subplots()
+        evaluation, units = run.evaluation, run.config.units_per_block
+        base = (units[-1] / units[0]) ** (1 / (len(units) - 1))
+        inflation = cost_inflation(base).expected
+        errors = [100 * error for error in evaluation.error]
+        axes.step(evaluation.units, errors, where='post', label='EANN')
+        axes.step([position / inflation for position in evaluation.units], errors, where='post',
+                  label=f'EANN (divided by E[C] = {inflation:.2f})')
+        points = [(depth, error) for optimal in results
+                  if optimal.method == 'OPT' and optimal.dataset == run.dataset
+                  and optimal.config.channels == run.config.channels
+                  for depth, error in optimal_errors([optimal]).items()]
+        if points:
+            depths = sorted({depth for depth, _ in points})
+            best = [100 * optimal_plus(points, depth) for depth in depths]
+            axes.step(depths, best, where='post', label='OPT+')
+        axes.set(xlabel='units', ylabel='error, %', xscale='log',
+                 title=f'{run.dataset}, {model_name(run.model)} (figure 2e)')
+        axes.legend(fontsize='small')
+        yield _save(figure, folder / f'figure2e_{run.dataset}_{index}.png')
+
+
+def _sieve(results: list[Result], folder: Path) -> Iterable[Path]:
+    """Figure 2f: the sieve weights of 15 exits, which need no run."""
+    figure = Figure(figsize=(5, 3))
+    axes = figure.subplots()
+    axes.bar(range(1, 16), sieve(15).tolist())
+    axes.set(xlabel='exit', ylabel='weight', title='Sieve weights of 15 exits (figure 2f)')
+    yield _save(figure, folder / 'figure2f.png')
+
+
+def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
+    """Figure 3: error against cost for several periods; steps drop at new answers."""
+    chosen = [run for run in results if run.method in ('ANN', 'AANN') and run.scheme == 'sieve']
+
+    def but_period(run: Result) -> tuple:
+        return run.dataset, run.method, run.config.units_per_block[0], run.config.channels
+    for key, runs in group(chosen, but_period).items():
+        stacks = group(runs, lambda run: run.config.period[0])
+        if len(stacks) < 2:
+            continue
+        figure = Figure(figsize=(6, 4.5))
+        axes = figure.subplots()
+        for period, found in sorted(stacks.items()):
+            evaluation = found[0].evaluation
+            axes.step([cost / 1e6 for cost in evaluation.cost],
+                      [100 * error for error in evaluation.error], where='post',
+                      label=f's={period}')
+        dataset, method, units, channels = key
+        axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
+                 title=f'{dataset}, {method}, n={units}, c={channels} (figure 3)')
+        axes.legend(fontsize='small')
+        yield _save(figure, folder / f'figure3_{dataset}_{method}_n{units}_c{channels}.png')
+
+
+def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
+    """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
+    still = ('ANN', 'OPT', 'EANN', 'midfeat', 'no-grad')
+    chosen = [run for run in results if run.method not in still]
+    for (dataset, model, method), runs in group(
+            chosen, lambda run: (run.dataset, run.model, run.method)).items():
+        rows = runs[0].log()
+        exits = len(runs[0].evaluation.depth)
+        figure = Figure(figsize=(6, 4))
+        axes = figure.subplots()
+        axes.stackplot([int(row['epoch']) for row in rows],
+                       [[float(row[f'probability_{index}']) for row in rows]
+                        for index in range(1, exits + 1)])
+        axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
+                 title=f'{method}, {dataset}, {model_name(model)} (figure 4)')
+        yield _save(figure, folder / f'figure4_{dataset}_{method}_n{model[0][0]}_c{model[1]}.png')
