@@ -4,7 +4,7 @@ import math
 
 from anytime_training import weights
 from anytime_training.sampling import (
-    Alternating, Avgl, Exp3, Fixed, Milestone, rewards, Rwm)
+    AdaLoss, Alternating, Avgl, Exp3, Fixed, Milestone, rewards, Rwm)
 from hypothesis import given, settings, strategies as st
 import pytest
 import torch
@@ -143,3 +143,17 @@ def test_a_restored_strategy_goes_on_as_if_never_stopped(kind):
         whole.update(losses[step])
         half.update(losses[step])
     assert torch.equal(whole.probabilities, half.probabilities)
+
+
+def test_adaloss_weighs_by_the_inverse_of_the_mean_loss():
+    sampler = AdaLoss(weights.sieve(3), gamma=0.07, delta=0.5, momentum=0.9, interval=2)
+    torch.testing.assert_close(sampler.weights(0), weights.sieve(3))
+    sampler.update(torch.tensor([4.0, 2.0, 1.0]))
+    sampler.weights(1)
+    sampler.update(torch.tensor([2.0, 2.0, 1.0]))
+    mean = [0.9 * 4 + 0.1 * 2, 2.0, 1.0]
+    shares = [1 / value for value in mean]
+    shares[2] += 0.5
+    shares = [0.93 * share / shares[2] + 0.07 for share in shares]
+    expected = [share / sum(shares) for share in shares]
+    assert sampler.weights(2).tolist() == pytest.approx(expected, abs=1e-6)

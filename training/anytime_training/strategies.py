@@ -2,10 +2,10 @@
 
 from anytime_training import weights as schemes
 from anytime_training.metrics import milestone_exits
-from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
+from anytime_training.sampling import AdaLoss, Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
 
-STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl')
+STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl', 'adaloss')
 
 
 def make_weights(config, depths: list[int]) -> Tensor:
@@ -34,6 +34,8 @@ def make_sampler(config, weights: Tensor, depths: list[int], steps_per_epoch: in
     tau = config.tau
     if config.strategy == 'none':
         return Fixed(weights)
+    if config.strategy == 'adaloss':
+        return AdaLoss(weights)
     if config.strategy == 'aann':
         return Alternating(weights, tau, seed)
     if config.strategy == 'milestone':

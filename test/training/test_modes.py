@@ -1,0 +1,197 @@
+"""Training modes, objectives and their combinations; each resumable after any epoch."""
+
+import csv
+import math
+
+from anytime_perception import model_file
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training import cli, train, weights
+from anytime_training.averaging import MovingAverage
+from anytime_training.objective import exit_losses, mix
+from anytime_training.phases import MODES, plan, run_phase, scale_gradient, set_phase
+from anytime_training.strategies import STRATEGIES
+from hypothesis import given, settings, strategies as st
+import pytest
+import torch
+
+TINY = ['--dataset', 'digits', '--channels', '2', '--units-per-block', '1', '--batch-size', '256',
+        '--device', 'cpu', '--quiet', '--set', 'average=0']
+
+
+def run(folder, *options):
+    return cli.main(['train', '--output', str(folder), *TINY, *options])
+
+
+def weights_of(folder):
+    return model_file.load(folder / 'model.safetensors').network.state_dict()
+
+
+@pytest.mark.parametrize('strategy', STRATEGIES)
+@pytest.mark.parametrize('scheme', weights.SCHEMES)
+def test_every_scheme_goes_with_every_strategy(tmp_path, scheme, strategy):
+    assert run(tmp_path, '--epochs', '1', '--weights', scheme, '--strategy', strategy) == 0
+    with open(tmp_path / 'n1' / 'log.csv', newline='') as file:
+        row, = csv.DictReader(file)
+    trained = [3] if scheme == 'optimal' else [1, 2, 3]
+    for index in (1, 2, 3):
+        assert (row[f'loss_{index}'] != '') == (index in trained)
+    if strategy not in ('none', 'adaloss'):
+        assert sum(int(row[f'chosen_{index}']) for index in trained) == 1438 // 256
+
+
+INTERRUPTIBLE = [
+    ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--strategy', 'exp3'], ['--strategy', 'avgl'],
+    ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
+    ['--mode', 'midfeat', '--set', 'average=0.9']]
+
+
+@pytest.mark.parametrize('options', INTERRUPTIBLE, ids=' '.join)
+def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatch, options):
+    options = ['--epochs', '2', *options]
+    assert run(tmp_path / 'whole', *options) == 0
+    real, calls = train.save_checkpoint, []
+
+    def save_and_interrupt(path, state):
+        real(path, state)
+        calls.append(path)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched:
+        patched.setattr(train, 'save_checkpoint', save_and_interrupt)
+        while run(tmp_path / 'broken', *options, '--resume') == 130:
+            pass
+    expected = {'midfeat': 4, 'no_grad': 6}.get(options[3], 2)
+    assert len(calls) == expected
+    whole, broken = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'broken')
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+def network_and_images():
+    torch.manual_seed(0)
+    return AnytimeNetwork(2, 3, 5, input_size=8), torch.randn(7, 3, 8, 8)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a_phase_moves_only_what_it_trains(mode):
+    network, images = network_and_images()
+    for phase in plan(mode, network, weights.sieve(6)):
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        set_phase(network, phase)
+        network.zero_grad(set_to_none=True)
+        sum(logits.sum() for logits in run_phase(network, phase, images)).backward()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.grad is not None:
+                    parameter -= parameter.grad
+        moved = {name for name, tensor in network.state_dict().items()
+                 if not torch.equal(tensor, before[name])}
+        for index, stage in enumerate(network.stages):
+            trunk = any(name.startswith(f'stages.{index}.trunk') for name in moved)
+            head = any(name.startswith(f'stages.{index}.head') for name in moved)
+            assert head == (index in phase.exits)
+            assert trunk == (phase.first_trained <= index <= phase.exits[-1])
+
+
+def test_plans_of_the_modes():
+    network, _ = network_and_images()
+    joint, = plan('joint', network, weights.sieve(6))
+    assert joint.exits == (0, 1, 2, 3, 4, 5) and joint.alternates
+    opt, = plan('joint', network, weights.optimal(6, 2))
+    assert opt.exits == (2,) and opt.weights.tolist() == [1.0]
+    final, heads = plan('midfeat', network, weights.sieve(6))
+    assert final.exits == (5,) and heads.exits == (0, 1, 2, 3, 4) and heads.first_trained == 6
+    assert [phase.exits for phase in plan('no_grad', network, weights.sieve(6))] == [
+        (index,) for index in range(6)]
+
+
+def test_run_phase_computes_what_the_network_does():
+    network, images = network_and_images()
+    network.eval()
+    phase, = plan('joint', network, weights.sieve(6))
+    for equal in (False, True):
+        for expected, found in zip(network(images), run_phase(network, phase, images, equal)):
+            torch.testing.assert_close(found, expected)
+
+
+def test_gradient_equilibrium_gives_every_exit_its_share():
+    # In the first unit, exit i of K has the product of the scales on its way; they are all 1/K.
+    network, images = network_and_images()
+    phase, = plan('joint', network, weights.constant(6))
+    set_phase(network, phase)
+    stem = network.stages[0].trunk[0][-1].weight
+    for index in range(6):
+        plain, scaled = (torch.autograd.grad(
+            run_phase(network, phase, images, equal)[index].square().sum(), stem)[0]
+            for equal in (False, True))
+        torch.testing.assert_close(scaled, plain / 6, rtol=1e-3, atol=1e-5)
+
+
+def test_scale_gradient_changes_the_gradient_only():
+    value = torch.tensor([2.0, 3.0], requires_grad=True)
+    scaled = scale_gradient(value, 0.25)
+    assert torch.equal(scaled, value)
+    scaled.sum().backward()
+    assert value.grad.tolist() == [0.25, 0.25]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 5), st.integers(1, 8), st.integers(2, 6), st.floats(0, 0.9),
+       st.integers(0, 99))
+def test_losses_by_hand(exits, images, classes, distillation, seed):
+    draws = torch.Generator().manual_seed(seed)
+    logits = [torch.randn(images, classes, generator=draws) for _ in range(exits)]
+    labels = torch.randint(classes, (images,), generator=draws)
+    losses, errors = exit_losses(logits, labels, distillation=distillation, temperature=2.0)
+    teacher = (logits[-1] / 2).softmax(1)
+    for index, answer in enumerate(logits):
+        entropy = -sum(math.log(answer[i].softmax(0)[labels[i]]) for i in range(images)) / images
+        student = (answer / 2).log_softmax(1)
+        divergence = (teacher * (teacher.log() - student)).sum().item() / images
+        share = distillation if index < exits - 1 else 0
+        expected = (1 - share) * entropy + share * 4 * divergence
+        assert losses[index].item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
+        assert errors[index].item() == pytest.approx(
+            (answer.argmax(1) != labels).float().mean().item())
+
+
+def test_smoothing_spreads_a_share_of_the_target():
+    logits = torch.tensor([[2.0, 0.0, 0.0, 0.0]])
+    losses, _ = exit_losses([logits], torch.tensor([0]), smoothing=0.4)
+    target = torch.tensor([0.7, 0.1, 0.1, 0.1])
+    assert losses.item() == pytest.approx(-(target * logits[0].log_softmax(0)).sum().item())
+
+
+def test_mixup_blends_images_and_losses_alike():
+    draws = torch.Generator().manual_seed(2)
+    labels = torch.arange(6)
+    images = labels.float()[:, None, None, None].expand(6, 3, 4, 4)
+    blends, (others, share) = mix(images, labels, 0.5, draws)
+    expected = share * labels + (1 - share) * others
+    torch.testing.assert_close(blends[:, 0, 0, 0], expected)
+    logits = torch.randn(6, 6)
+    (loss,), _ = exit_losses([logits], labels, mixed=(others, share))
+    log = logits.log_softmax(1)
+    rows = torch.arange(6)
+    by_hand = -(share * log[rows, labels] + (1 - share) * log[rows, others]).mean()
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_the_average_forgets_its_start_and_follows():
+    layer = torch.nn.Linear(1, 1)
+    average = MovingAverage(layer, decay=0.9)
+    expected = layer.weight.item()
+    for step in range(20):
+        with torch.no_grad():
+            layer.weight += 1
+        average.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * layer.weight.item()
+    assert average.network.weight.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
+    assert run(tmp_path, '--epochs', '1', '--units-per-block', '1,2', '--set',
+               'late_exits=true') == 0
+    network = model_file.load(tmp_path / 'model.safetensors').network
+    assert [member.config['first_exit'] for member in network.networks] == [1, 4]
+    assert [stage.depth for stage in network.networks[1].exits] == [4, 5, 6]
+    assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
