@@ -44,6 +44,28 @@ class Exit(nn.Module):
         return self.fc(functional.relu(features).mean(dim=(2, 3)))
 
 
+class CoarseExit(Exit):
+    """
+    A prediction head on coarse features: two strided convolutions, then as `Exit`.
+
+    A pooled fine map says little about what is where, so early answers gain most (as in MSDNet,
+    Huang et al. 2018). Its cost counts as that of any head.
+    """
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__(channels, num_classes)
+        self.look = nn.Sequential(
+            nn.ReLU(), conv3x3(channels, channels, stride=2), nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True), conv3x3(channels, channels, stride=2),
+            nn.BatchNorm2d(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(self.look(features))
+
+
+HEADS = {'pool': Exit, 'coarse': CoarseExit}
+
+
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """Return a padded 3x3 convolution without bias, He-initialised by its fan-out."""
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)

@@ -29,16 +29,18 @@ class AnytimeNetwork(nn.Module):
         the depth of their predecessor.
     input_size: pixels a side of the (square) input.
     in_channels: of the input, 3 for RGB.
+    head: kind of the exits: pool (the paper's) or coarse (see `layers.CoarseExit`).
 
     Raises
     ------
-    ValueError: for a size that is not a positive integer, or a `first_exit` deeper than the
-        network.
+    ValueError: for a size that is not a positive integer, a `first_exit` deeper than the network,
+        or an unknown `head`.
 
     """
 
     def __init__(self, units_per_block: int, channels: int, num_classes: int, period: int = 1,
-                 first_exit: int = 1, input_size: int = 32, in_channels: int = 3):
+                 first_exit: int = 1, input_size: int = 32, in_channels: int = 3,
+                 head: str = 'pool'):
         super().__init__()
         self.config = {
             'units_per_block': units_per_block, 'channels': channels, 'num_classes': num_classes,
@@ -47,6 +49,10 @@ class AnytimeNetwork(nn.Module):
         for name, value in self.config.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'{name} is {value!r}; it must be a positive integer')
+        if head not in layers.HEADS:
+            raise ValueError(f'head is {head!r}; it must be one of {", ".join(layers.HEADS)}')
+        if head != 'pool':  # left out else, so that files of the paper's networks stay the same
+            self.config['head'] = head
         self.depth = BLOCKS * units_per_block
         if first_exit > self.depth:
             raise ValueError(f'first_exit is {first_exit}, '
@@ -64,6 +70,7 @@ class AnytimeNetwork(nn.Module):
         """Return the network as stages, cut after every depth L, L - s, L - 2s and so on."""
         config = self.config
         channels = config['channels']
+        exit_kind = layers.HEADS[config.get('head', 'pool')]
         stages = []
         trunk = [layers.stem(config['in_channels'], channels, config['input_size'])]
         for depth in range(1, self.depth + 1):
@@ -73,7 +80,7 @@ class AnytimeNetwork(nn.Module):
                 channels *= 2
             trunk.append(layers.Unit(channels))
             if (self.depth - depth) % config['period'] == 0:
-                head = (layers.Exit(channels, config['num_classes'])
+                head = (exit_kind(channels, config['num_classes'])
                         if depth >= config['first_exit'] else None)
                 stages.append(Stage(nn.Sequential(*trunk), head, depth, takes_image=not stages))
                 trunk = []
