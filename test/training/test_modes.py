@@ -195,3 +195,10 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
     assert [member.config['first_exit'] for member in network.networks] == [1, 4]
     assert [stage.depth for stage in network.networks[1].exits] == [4, 5, 6]
     assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
+
+
+def test_coarse_heads_and_calibration_reach_the_model_file(tmp_path):
+    assert run(tmp_path, '--epochs', '1', '--set', 'head=coarse', '--set', 'calibrate=true') == 0
+    model = model_file.load(tmp_path / 'model.safetensors')
+    assert model.network.config['head'] == 'coarse'
+    assert model.recipe['calibrate'] and model.measured.images == 359

@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+from anytime_perception.networks.layers import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
@@ -26,6 +27,7 @@ class TrainConfig:
     channels, period, input_size: the paper's c and s (one for all networks, or one for each), and
         pixels a side.
     late_exits: members of a sequence answer only where they are deeper than the one before.
+    head: kind of the exits, pool (the paper's) or coarse.
     mode: joint, midfeat or no_grad (section 4.2).
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
@@ -35,6 +37,7 @@ class TrainConfig:
         every phase of a mode takes that many epochs.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
+    calibrate: fit a temperature to every exit, on a tenth of the training images held back for it.
     precision: of the network in training, float32, bfloat16, or auto (bfloat16 on a GPU with it).
     flip: whether training images are mirrored at random.
     seed: of everything random.
@@ -48,6 +51,7 @@ class TrainConfig:
     channels: int = 16
     period: tuple[int, ...] = (1,)
     late_exits: bool = False
+    head: str = 'pool'
     input_size: int = 32
     mode: str = 'joint'
     weights: str = 'sieve'
@@ -71,6 +75,7 @@ class TrainConfig:
     mixup: float = 0.0
     average: float = 0.0
     precision: str = 'auto'
+    calibrate: bool = False
     flip: bool = True
     seed: int = 0
     validation: bool = False
@@ -81,6 +86,7 @@ class TrainConfig:
         _check_choice('strategy', self.strategy, STRATEGIES)
         _check_choice('schedule', self.schedule, SCHEDULES)
         _check_choice('mode', self.mode, MODES)
+        _check_choice('head', self.head, HEADS)
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
         if not self.units_per_block:
             raise ValueError('units_per_block is empty; it must name at least one network')

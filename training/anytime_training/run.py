@@ -9,6 +9,7 @@ from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data
+from anytime_training.calibrate import calibrate
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
@@ -75,6 +76,9 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
     if config.validation:
         dataset = dataset.with_validation()
+    calibration = None
+    if config.calibrate:
+        dataset, calibration = dataset.hold_back(0.1)
     preprocessing = Preprocessing(config.input_size, dataset.train.mean(), SCALE)
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
@@ -94,8 +98,11 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                 bar.update(done)
                 if text:
                     bar.set_postfix_str(text, refresh=False)
-            networks.append(train_network(config, network, phases, preprocessing, train, held_out,
-                                          folder / f'n{units}', seed, progress))
+            network = train_network(config, network, phases, preprocessing, train, held_out,
+                                    folder / f'n{units}', seed, progress)
+        if calibration is not None:
+            calibrate(network, preprocessing, calibration.to(device))
+        networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,

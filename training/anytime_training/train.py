@@ -144,5 +144,6 @@ def new_network(config: TrainConfig, units: int, period: int, num_classes: int, 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
         network = AnytimeNetwork(units, config.channels, num_classes, period,
-                                 first_exit=first_exit, input_size=config.input_size)
+                                 first_exit=first_exit, input_size=config.input_size,
+                                 head=config.head)
     return network.to(memory_format=torch.channels_last)

@@ -67,6 +67,12 @@ class Dataset:
         return Dataset(f'{self.name} (validation)', self.class_ids, self.train.subset(rest),
                        self.train.subset(held_back))
 
+    def hold_back(self, fraction: float) -> tuple['Dataset', ImageSet]:
+        """Return the data set without `fraction` of each class's training images, and those."""
+        rest, held_back = stratified_split(self.train.labels, fraction)
+        kept = Dataset(self.name, self.class_ids, self.train.subset(rest), self.test)
+        return kept, self.train.subset(held_back)
+
 
 def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
     """Return pictures (H, W, 3) uint8 RGB of any size as images (N, 3, size, size)."""
