@@ -14,6 +14,7 @@ from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros import parameters
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
 from anytime_perception.ros.messages import model_info_message, refinement_message
+from anytime_perception.ros.parameters import Read
 from anytime_perception.ros.spin import spin
 from anytime_perception.ros.statistics import LogOnce, now, Statistics
 from anytime_perception.srv import Preempt, SetBudget
@@ -256,9 +257,12 @@ class PerceptionNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _reason_against(self, change: Parameter) -> str:
-        if change.name in parameters.READ_WHEN_CONFIGURED and self._engine is not None:
+        spec = parameters.PARAMETERS.get(change.name)
+        if spec is None:
+            return ''  # rclpy's own, such as use_sim_time
+        if spec.read is Read.CONFIGURED and self._engine is not None:
             return f'{change.name} is read when the node is configured; clean it up first'
-        if change.name in parameters.READ_WHEN_ACTIVATED and self._active:
+        if spec.read is Read.ACTIVATED and self._active:
             return f'{change.name} is read when the node is activated; deactivate it first'
         if reason := parameters.reason_against(change.name, change.value):
             return reason
@@ -266,7 +270,7 @@ class PerceptionNode(LifecycleNode):
 
     def _check_values(self) -> None:
         """Raise ValueError for a parameter that was given an impossible value at start."""
-        for name in parameters.NAMES:
+        for name in parameters.PARAMETERS:
             if reason := parameters.reason_against(name, self.get_parameter(name).value):
                 raise ValueError(reason)
 

@@ -21,6 +21,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+# Of the way from the quickest budget to the most generous one that is tried.
+_SHARES = (0, 0.2, 0.4, 0.7, 1)
 _ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 
 
@@ -118,23 +120,31 @@ class Planner(Node):
             if waited > 60:
                 raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
                                    'node running and configured? Its log says why it is not')
-        budgets = list(self._budgets or self._spread_budgets())
         print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
                           'why it is the last'), flush=True)
+        count = len(self._budgets or _SHARES) + 1
         started = time.monotonic()
         try:
-            for index, budget_ms in enumerate(budgets):
-                self._tell_budget(budget_ms, stop)
-                self._demand_until(started + self._seconds * (index + 1) / len(budgets), stop)
+            # Without a budget first: what the exits take then says which budgets are of interest.
+            self._try_budget(math.inf, started + self._seconds / count, stop)
+            for index, budget_ms in enumerate(self._budgets or self._spread_budgets(), start=2):
+                self._try_budget(budget_ms, started + self._seconds * index / count, stop)
             stop.wait(1.2)  # for the last diagnostics
         finally:
             self._write_summary()
 
     def _spread_budgets(self) -> list[float]:
-        """Return budgets from just above the first exit to more than the last, and none at all."""
-        first = self._info.exits[0].latency_p99_ms * 1.1
-        last = max(self._info.exits[-1].latency_median_ms, first) * 1.5
-        return [first + (last - first) * share for share in (0, 0.2, 0.4, 0.7, 1)] + [math.inf]
+        """Return budgets from about the first exit to more than the last."""
+        first = self._scorecard.elapsed_ms(0, 0.99) or self._info.exits[0].latency_p99_ms
+        last = (self._scorecard.elapsed_ms(len(self._info.exits) - 1, 0.9)
+                or self._info.exits[-1].latency_p99_ms)
+        first = min(first, last) * 1.05
+        return [first + (last * 1.2 - first) * share for share in _SHARES]
+
+    def _try_budget(self, budget_ms: float, end: float, stop: threading.Event) -> None:
+        if not stop.is_set():
+            self._tell_budget(budget_ms, stop)
+            self._demand_until(end, stop)
 
     def _tell_budget(self, budget_ms: float, stop: threading.Event) -> None:
         response = self._call(

@@ -64,6 +64,12 @@ class Scorecard:
         """Note how long a service call took, as its caller saw it."""
         self._seconds[service].append(seconds)
 
+    def elapsed_ms(self, exit_index: int, q: float) -> float | None:
+        """Return a quantile of the time in which an exit answered, None if it never did."""
+        return _quantile([milliseconds for seen in list(self._images.values())
+                          for index, milliseconds in zip(seen.exits, seen.elapsed_ms)
+                          if index == exit_index], q)
+
     def summary(self) -> dict:
         """Return everything as JSON-ready numbers; None where there is nothing to say."""
         by_exit = [[] for _ in range(self._exit_count)]

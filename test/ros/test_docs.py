@@ -1,0 +1,62 @@
+"""The documents say what the code does: they are generated from it, compared with it, or run."""
+
+from pathlib import Path
+import re
+import runpy
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+
+def test_generated_files_are_up_to_date():
+    files = runpy.run_path(str(ROOT / 'scripts' / 'write_reference.py'))['FILES']
+    old = [name for name, make in files.items() if (ROOT / name).read_text() != make()]
+    assert not old, f'{old} are not as the code has it; run python3 scripts/write_reference.py'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r'\]\((?!https?:)([^)#]+)', text):
+        assert (page.parent / target).exists(), f'{page.name} links to {target}'
+
+
+def test_every_page_is_reached_from_the_readme():
+    readme = PAGES[0].read_text()
+    assert [page.name for page in PAGES[1:] if f'(docs/{page.name})' not in readme] == []
+
+
+def test_the_node_has_the_topics_and_services_of_its_page(perception):
+    node = perception()
+    name, namespace = node.get_name(), node.get_namespace()
+    private = f'/{name}/'
+    there = {
+        topic.replace(private, '~/') if topic.startswith(private) else topic
+        for topic, _ in (node.get_publisher_names_and_types_by_node(name, namespace)
+                         + node.get_subscriber_names_and_types_by_node(name, namespace)
+                         + node.get_service_names_and_types_by_node(name, namespace))}
+    ours = {topic.removeprefix('/') if topic == '/image' else topic for topic in there
+            if not re.search(r'parameter|/rosout|lifecycle|state|transition|type_description'
+                             r'|/_action/', topic)}
+    page = (ROOT / 'docs' / 'node.md').read_text()
+    documented = set(re.findall(
+        r'^\| `([^`]+)` \| (?:latched )?(?:subscription|publisher|service)', page, re.MULTILINE))
+    assert ours == documented
+
+
+@pytest.mark.parametrize('page', [page for page in PAGES if '```python' in page.read_text()],
+                         ids=lambda page: page.name)
+def test_python_examples_run(page, model_path, tmp_path, monkeypatch, capsys):
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'picture.png'), picture)
+    for path in ('model.safetensors', 'runs/digits/model.safetensors'):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(model_path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    for example in re.findall(r'```python\n(.*?)```', page.read_text(), re.DOTALL):
+        exec(compile(example, page.name, 'exec'), {'__name__': 'example'})
+    assert re.search('cat|dog|eel', capsys.readouterr().out)
