@@ -38,7 +38,8 @@ class TrainConfig:
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     calibrate: fit a temperature to every exit, on a tenth of the training images held back for it.
-    precision: of the network in training, float32, bfloat16, or auto (bfloat16 on a GPU with it).
+    precision: of the network in training, float32, bfloat16, or auto, whichever
+        is faster here: see device.py.
     flip: whether training images are mirrored at random.
     seed: of everything random.
     validation: hold back a part of the training images and evaluate on it, not on the test images.

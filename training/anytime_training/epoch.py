@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
+from anytime_training.device import is_small, use_bfloat16
 from anytime_training.objective import exit_losses, mix
 from anytime_training.optimiser import set_learning_rate
 from anytime_training.phases import Phase, run_phase, set_phase
@@ -48,7 +49,8 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
     set_phase(network, phase)
     schedule = SCHEDULES[config.schedule]
     device = phase.weights.device
-    half = torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(config, device))
+    half = torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(
+        config.precision, device, is_small(network, config.batch_size)))
     draws = generator(seed, 'mixing', epoch)
     totals = torch.zeros(3, len(phase.exits), device=device)
     numbers = torch.arange(len(phase.exits), device=device)
@@ -76,10 +78,3 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
     losses, errors, chosen = totals.tolist()
     return EpochResult([loss / steps for loss in losses], [error / steps for error in errors],
                        [round(count) for count in chosen])
-
-
-def use_bfloat16(config: TrainConfig, device: torch.device) -> bool:
-    """Return whether the network runs in bfloat16; `auto` is on GPUs that have it."""
-    if config.precision == 'auto':
-        return device.type == 'cuda' and torch.cuda.is_bf16_supported()
-    return config.precision == 'bfloat16'

@@ -1,0 +1,40 @@
+"""What is computed where: devices, threads and precision."""
+
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training.device import choose_device, fitting_threads, is_small, use_bfloat16
+import pytest
+import torch
+
+
+def test_cpu_is_always_there_and_auto_is_something():
+    assert choose_device('cpu') == torch.device('cpu')
+    assert choose_device('auto').type in ('cpu', 'cuda')
+
+
+@pytest.mark.parametrize('name', ['tpu', 'meta', '', 'cuda:99', 'cpu:x'])
+def test_other_devices_are_errors_that_name_them(name):
+    with pytest.raises(ValueError, match=f"device is '{name}'"):
+        choose_device(name)
+
+
+def test_small_networks_get_one_thread_and_give_the_others_back(monkeypatch):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    small = AnytimeNetwork(4, 32, 10, input_size=8)
+    large = AnytimeNetwork(1, 32, 10, input_size=32)
+    assert is_small(small, 64) and not is_small(large, 128)
+    before = torch.get_num_threads()
+    with fitting_threads(small, 64):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with fitting_threads(large, 128):
+        assert torch.get_num_threads() == before
+    monkeypatch.setenv('OMP_NUM_THREADS', '2')
+    with fitting_threads(small, 64):
+        assert torch.get_num_threads() == before
+
+
+def test_precision_can_be_asked_for_and_small_networks_keep_float32():
+    cpu = torch.device('cpu')
+    assert use_bfloat16('bfloat16', cpu, small=True)
+    assert not use_bfloat16('float32', cpu, small=False)
+    assert not use_bfloat16('auto', cpu, small=True)
