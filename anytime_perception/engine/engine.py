@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+import logging
 import threading
 import time
 from typing import Any
@@ -12,16 +13,15 @@ from anytime_perception.engine.device import choose_device
 from anytime_perception.engine.image_pass import ImagePass
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
-from anytime_perception.engine.runner import TorchRunner
+from anytime_perception.engine.refiner import Refiner
+from anytime_perception.engine.runner import make_runner
 from anytime_perception.model_file import Model
 import numpy as np
 import torch
 from torch import nn
 
-_PROFILE_PASSES = 100
-_PROFILE_SECONDS = 3.0
-_PROFILE_PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, too
-_PROFILE_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in the profile
+_logger = logging.getLogger(__name__)
+_MOST_FAILURES = 5  # of the network in a row, after which there is no point in going on
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Counts:
 
 class AnytimeEngine:
     """
-    Refines images stage by stage on one worker thread, which makes every torch call.
+    Refines images stage by stage on one worker thread, which alone computes.
 
     A submitted image waits in a place for one: a newer image replaces it there, and stops the
     image in flight as soon as that has an answer. Use it as a context manager.
@@ -48,47 +48,65 @@ class AnytimeEngine:
     budget: for images that come without one: seconds from arrival, a Budget, or None for until
         complete.
     confidence: stop refining once the most likely class has this probability; None for never.
-    threads: CPU threads of torch. One by default: more are quicker on an idle machine, but on a
-        busy one they wait for each other at every layer, and a pass takes many times as long.
+    threads: CPU threads of the network. One by default: more are quicker on an idle machine, but
+        on a busy one they wait for each other at every layer, and a pass takes many times as long.
+    runner: 'torch', 'openvino' (CPU only), or 'auto' for the quicker of those that can be had.
 
     Attributes
     ----------
     profile: latency of each exit, measured on this device before the constructor returns.
+    runner: the name of the runner that was chosen.
     counts: what became of the images.
+    failure: why the engine closed by itself: the network failed again and again; else None.
 
     Raises
     ------
     DeviceError: if the device is missing.
+    RunnerError: if the runner is unknown, or was asked for by name and can't be had.
 
     """
 
     def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
-                 threads: int = 1):
+                 threads: int = 1, runner: str = 'auto'):
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
         self.budget = Budget.of(budget)
-        self.confidence = confidence
+        self.runner = runner
         self.counts = Counts()
-        self._exits = self.model.network.exits
-        self._stages = self.model.network.stages
+        self.failure: Exception | None = None
         self._threads = threads
         self._current: ImagePass | None = None  # in flight, or the last that was
         self._waiting: ImagePass | None = None  # the place for the newest image
         self._last: Refinement | None = None    # newest of the passes before the current one
         self._closing = False
         self._wake = threading.Condition(threading.Lock())
-        ready: Future[LatencyProfile] = Future()
+        ready: Future[Refiner] = Future()
         self._worker = threading.Thread(
             target=self._work, args=(ready,), name='anytime_engine', daemon=True)
         self._worker.start()
-        self.profile = ready.result()
+        self._refiner = ready.result()
+        self.confidence = confidence
 
     def __enter__(self) -> 'AnytimeEngine':
         return self
 
     def __exit__(self, *_exception) -> None:
         self.close()
+
+    @property
+    def profile(self) -> LatencyProfile:
+        """Latency of each exit on this device."""
+        return self._refiner.profile
+
+    @property
+    def confidence(self) -> float | None:
+        """Refining stops once the most likely class has this probability; None for never."""
+        return self._refiner.confidence
+
+    @confidence.setter
+    def confidence(self, value: float | None) -> None:
+        self._refiner.confidence = value
 
     @property
     def newest(self) -> Refinement | None:
@@ -147,7 +165,7 @@ class AnytimeEngine:
         image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure)
         with self._wake:
             if self._closing:
-                raise RuntimeError('the engine is closed')
+                raise RuntimeError('the engine is closed') from self.failure
             replaced, self._waiting = self._waiting, image_pass
             self.counts.submitted += 1
             self.counts.replaced += replaced is not None
@@ -186,28 +204,46 @@ class AnytimeEngine:
             current.set_budget(budget)
 
     def close(self) -> None:
-        """Stop after the stage in flight and end the worker thread; safe to call twice."""
+        """Stop after the piece in flight and end the worker thread; safe to call twice."""
+        self._close_entry()
+        self._worker.join()
+
+    def _close_entry(self) -> None:
         with self._wake:
             self._closing = True
             waiting, self._waiting = self._waiting, None
             self._wake.notify()
         if waiting is not None:
             waiting.drop()
-        self._worker.join()
 
     def _work(self, ready: Future) -> None:
         """Run on the worker thread: prepare and measure, then refine whatever image is newest."""
         try:
             torch.set_num_threads(self._threads)
             with torch.inference_mode():
-                self._runner = TorchRunner(self.model.network, self.device)
-                ready.set_result(self._measure())
+                runner = make_runner(self.model.network, self.device, self._threads, self.runner)
+                self.runner = runner.name
+                refiner = Refiner(self.model, runner)
         except Exception as error:
             ready.set_exception(error)
             return
+        ready.set_result(refiner)
         with torch.inference_mode():
             while (image_pass := self._take()) is not None:
-                self._refine(image_pass)
+                try:
+                    refiner.refine(image_pass, lambda: self._waiting is not None,
+                                   lambda: self._closing)
+                except Exception as error:
+                    self.counts.failed += 1
+                    image_pass.drop(error)
+                    if refiner.failures_in_a_row >= _MOST_FAILURES:
+                        self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        _logger.error('the network failed %d times in a row, so the engine closes: %s',
+                      _MOST_FAILURES, error)
+        self.failure = error
+        self._close_entry()
 
     def _take(self) -> ImagePass | None:
         """Wait for an image and make it the one in flight; None when the engine closes."""
@@ -219,71 +255,3 @@ class AnytimeEngine:
             self._current, self._waiting = self._waiting, None
             self.counts.started += 1
             return self._current
-
-    def _refine(self, image_pass: ImagePass) -> None:
-        """Compute stage after stage until the pass has ended."""
-        elapsed: list[float] = []  # until each exit so far
-        try:
-            image = image_pass.image
-            self._runner.begin(self.model.preprocessing(image() if callable(image) else image))
-            for index in range(len(self._stages)):
-                probabilities = self._runner.run(index)
-                if probabilities is not None:
-                    elapsed.append(time.monotonic() - image_pass.arrival)
-                    self._answer(image_pass, len(elapsed) - 1, elapsed[-1], probabilities)
-                elif self._waiting is not None:
-                    image_pass.stop(Status.SUPERSEDED)
-                if self._closing:
-                    image_pass.stop(Status.PREEMPTED)
-                    image_pass.drop()
-                if image_pass.ended:
-                    break
-        except Exception as error:
-            self.counts.failed += 1
-            image_pass.drop(error)
-        self.profile.learn(elapsed)
-
-    def _answer(self, image_pass: ImagePass, exit_index: int, elapsed: float,
-                probabilities: np.ndarray) -> None:
-        """Add the answer just computed to the pass, or end the pass if it came too late."""
-        now = image_pass.arrival + elapsed
-        if now > image_pass.deadline and exit_index > 0:
-            image_pass.stop(Status.BUDGET_SPENT)  # the answer before this one was there in time
-            return
-        stage, whole = self._exits[exit_index], self._exits[-1].cost
-        image_pass.add(Refinement(
-            exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
-            stage.cost / whole, probabilities, elapsed, image_pass.arrival,
-            image_pass.deadline - image_pass.arrival,
-            self._status(image_pass, exit_index, now, probabilities), image_pass.tag))
-
-    def _status(self, image_pass: ImagePass, exit_index: int, now: float,
-                probabilities: np.ndarray) -> Status:
-        """Return whether, and why, an answer is the last of its image."""
-        if exit_index + 1 == len(self._exits):
-            return Status.COMPLETE
-        if self.confidence is not None and probabilities.max() >= self.confidence:
-            return Status.CONFIDENT
-        if now + self.profile.step[exit_index + 1] > image_pass.deadline:
-            return Status.BUDGET_SPENT
-        if self._waiting is not None:
-            return Status.SUPERSEDED
-        return Status.REFINING
-
-    def _measure(self) -> LatencyProfile:
-        """Warm up, then measure the latency of each exit."""
-        image = np.random.default_rng(0).integers(0, 256, _PROFILE_IMAGE, dtype=np.uint8)
-        passes: list[list[float]] = []
-        started = time.monotonic()
-        warm_up = 3
-        while len(passes) < _PROFILE_PASSES + warm_up and (
-                len(passes) <= warm_up or time.monotonic() < started + _PROFILE_SECONDS):
-            arrival = time.monotonic()
-            self._runner.begin(self.model.preprocessing(image))
-            elapsed = []
-            for index in range(len(self._stages)):
-                if self._runner.run(index) is not None:
-                    elapsed.append(time.monotonic() - arrival)
-            passes.append(elapsed)
-            time.sleep(_PROFILE_PAUSE)
-        return LatencyProfile(np.array(passes[warm_up:]))

@@ -6,7 +6,7 @@ The function stays the same, with fewer passes over memory.
 
 import copy
 
-from anytime_perception.networks.layers import Unit
+from anytime_perception.networks.layers import CoarseExit, Unit
 from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -39,6 +39,10 @@ def fold(module: nn.Module) -> nn.Module:
     """
     if isinstance(module, Unit):
         return FoldedUnit(module)
+    if isinstance(module, CoarseExit):
+        folded = copy.deepcopy(module)
+        folded.look = fold(module.look)
+        return folded
     if not isinstance(module, nn.Sequential):
         return copy.deepcopy(module)
     layers: list[nn.Module] = []

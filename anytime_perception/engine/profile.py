@@ -30,7 +30,9 @@ class LatencyProfile:
         """Start from `elapsed` (passes, exits), seconds from arrival to each exit."""
         typical = np.median(elapsed, axis=0)
         self._since_first = typical - typical[0]
-        self._typical_step = np.maximum(np.diff(typical, prepend=0.0), 1e-9)
+        # Exits of one piece answer together: there is no step between them.
+        self._typical_step = np.diff(typical, prepend=0.0)
+        self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
         self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=4 * _WINDOW)
@@ -59,7 +61,9 @@ class LatencyProfile:
         self._first.append(elapsed[0])
         if self._since_first[last] > 0:
             self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
-            self._step_pace.extend(np.diff(elapsed) / self._typical_step[1:last + 1])
+            steps = self._is_step[1:last + 1]
+            self._step_pace.extend(
+                np.diff(elapsed)[steps] / self._typical_step[1:last + 1][steps])
 
     def _refresh(self) -> None:
         first, pace = (np.quantile(values, (0.5, 0.99)) for values in (self._first, self._pace))

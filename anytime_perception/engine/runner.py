@@ -1,8 +1,12 @@
 """
-How stages are run on a device, behind one small interface.
+How a network is run on a device, piece by piece, behind one small interface.
 
-Only the engine's worker thread calls it.
+Only the engine's worker thread calls it. A piece is one or more stages that are run without a
+stop; all their exits answer when it ends.
 """
+
+import logging
+from typing import Protocol
 
 from anytime_perception.engine.folding import fold
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
@@ -11,14 +15,43 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
+_logger = logging.getLogger(__name__)
+RUNNERS = ('auto', 'torch', 'openvino')
+
+
+class RunnerError(ValueError):
+    """A runner was asked for that is unknown, not installed, or no match for device or network."""
+
+
+class Runner(Protocol):
+    """
+    Runs a network piece by piece.
+
+    Attributes
+    ----------
+    name: for people.
+    piece_count: how many pieces make a pass.
+
+    """
+
+    name: str
+    piece_count: int
+
+    def begin(self, images: Tensor) -> None:
+        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
+
+    def run(self, index: int) -> list[np.ndarray]:
+        """Run piece `index` after those before it; return its exits' probabilities (classes,)."""
+
 
 class TorchRunner:
     """
-    Runs the stages of a network one at a time with torch, on the CPU or a GPU.
+    Runs each stage as a piece with torch, on the CPU or a GPU.
 
-    Normalisation is folded and features are kept channels-last. `begin` takes an image, then each
-    `run` computes the next stage.
+    Normalisation is folded and features are kept channels-last.
     """
+
+    name = 'torch'
 
     def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):
         self.device = device
@@ -27,6 +60,7 @@ class TorchRunner:
             trunk = fold(stage.trunk).eval().to(device, memory_format=torch.channels_last)
             head = None if stage.head is None else fold(stage.head).eval().to(device)
             self._stages.append((trunk, head, stage.takes_image))
+        self.piece_count = len(self._stages)
         self._images: Tensor | None = None
         self._features: Tensor | None = None
 
@@ -34,14 +68,39 @@ class TorchRunner:
         """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
         self._images = images.to(self.device, memory_format=torch.channels_last)
 
-    def run(self, index: int) -> np.ndarray | None:
-        """
-        Run stage `index` after those before it.
-
-        Return its probabilities (classes,), None without a head.
-        """
+    def run(self, index: int) -> list[np.ndarray]:
+        """Run stage `index` after those before it; return its exit's probabilities, if any."""
         trunk, head, takes_image = self._stages[index]
         self._features = trunk(self._images if takes_image else self._features)
         if head is None:
-            return None
-        return probabilities(head(self._features))[0].cpu().numpy()
+            return []
+        return [probabilities(head(self._features))[0].cpu().numpy()]
+
+
+def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device, threads: int,
+                name: str = 'auto') -> Runner:
+    """
+    Return the runner called `name` for a network on a device.
+
+    'auto' takes OpenVINO on the CPU where it is installed and knows the network's layers, else
+    torch.
+
+    Raises
+    ------
+    RunnerError: if the runner is unknown, or was asked for by name and can't be had.
+
+    """
+    if name not in RUNNERS:
+        raise RunnerError(f'runner {name!r} is unknown; allowed: {", ".join(RUNNERS)}')
+    if name == 'openvino' and device.type != 'cpu':
+        raise RunnerError(f'the runner openvino is for the CPU, and the device is {device}')
+    if name != 'torch' and device.type == 'cpu':
+        try:
+            from anytime_perception.engine.openvino_runner import OpenvinoRunner
+            return OpenvinoRunner(network, threads)
+        except (ImportError, NotImplementedError) as error:
+            if name == 'openvino':
+                raise RunnerError(f'the runner openvino is not to be had ({error}); install it '
+                                  'with pip install openvino, or use the runner torch') from error
+            _logger.info('running on torch, which is slower than OpenVINO: %s', error)
+    return TorchRunner(network, device)

@@ -1,5 +1,6 @@
 """The engine answers at any instant: right numbers, right statuses, whatever happens meanwhile."""
 
+import copy
 import gc
 import threading
 import time
@@ -26,12 +27,18 @@ def randomise(network):
     return network.eval()
 
 
+@pytest.mark.parametrize('runner', ['torch', 'openvino'])
 @pytest.mark.parametrize('network', [
     randomise(AnytimeNetwork(2, 4, 5)),
+    randomise(AnytimeNetwork(3, 4, 5, head='coarse', input_size=16)),
     randomise(AnytimeNetwork(2, 4, 5, period=4, first_exit=3, input_size=70)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]))])
-def test_refinements_are_what_the_network_computes(network):
-    with AnytimeEngine(network) as engine:
+def test_refinements_are_what_the_network_computes(network, runner):
+    if runner == 'openvino':
+        pytest.importorskip('openvino')
+    network = copy.deepcopy(network)
+    with AnytimeEngine(network, runner=runner) as engine:
+        assert engine.runner == runner
         refinements = list(engine.refine(IMAGE))
         with torch.inference_mode():
             expected = network.double()(engine.model.preprocessing(IMAGE).double())
@@ -133,6 +140,20 @@ def test_a_failing_stage_fails_that_image_and_no_other(gated, error):
     gates[1].error = None
     assert list(engine.refine(IMAGE))[-1].status is Status.COMPLETE
     assert engine.counts.failed == 1
+
+
+def test_a_network_that_always_fails_closes_the_engine_and_says_so(gated):
+    engine, gates = gated
+    gates[1].error = ArithmeticError('the GPU fell off the bus')
+    for gate in gates:
+        gate.closed = False
+    for _ in range(5):
+        with pytest.raises(ArithmeticError):
+            list(engine.refine(IMAGE))
+    engine._worker.join(20)
+    with pytest.raises(RuntimeError, match='closed') as caught:
+        engine.submit(IMAGE)
+    assert caught.value.__cause__ is gates[1].error is engine.failure
 
 
 def test_closing_in_the_middle_of_a_pass_ends_it_and_the_thread():

@@ -1,0 +1,62 @@
+"""Building OpenVINO graphs of the layers that anytime networks are made of."""
+
+from anytime_perception.engine.folding import FoldedUnit
+from anytime_perception.networks.layers import CoarseExit, Exit
+import numpy as np
+from openvino import Node
+from openvino import opset13 as ops
+import torch
+from torch import nn
+
+
+def add_layers(module: nn.Module, features: Node) -> Node:
+    """
+    Return the node that computes the folded `module` on `features` (1, C, H, W).
+
+    Raises
+    ------
+    NotImplementedError: for a layer that is none of ours.
+
+    """
+    if isinstance(module, nn.Sequential):
+        for layer in module:
+            features = add_layers(layer, features)
+        return features
+    if isinstance(module, FoldedUnit):
+        hidden = add_layers(module.conv1, add_layers(module.norm, features))
+        return ops.add(features, add_layers(module.conv2, ops.relu(hidden)))
+    if isinstance(module, nn.Conv2d):
+        return _convolution(module, features)
+    if isinstance(module, nn.BatchNorm2d):
+        return _normalisation(module, features)
+    if isinstance(module, nn.ReLU):
+        return ops.relu(features)
+    if isinstance(module, Exit):
+        if isinstance(module, CoarseExit):
+            features = add_layers(module.look, features)
+        pooled = ops.reduce_mean(ops.relu(features), np.array([2, 3]), keep_dims=False)
+        logits = ops.matmul(pooled, _numbers(module.fc.weight), False, True)
+        return ops.add(logits, _numbers(module.fc.bias[None]))
+    raise NotImplementedError(f'there is no OpenVINO graph of a {type(module).__name__}')
+
+
+def _convolution(conv: nn.Conv2d, features: Node) -> Node:
+    if conv.groups != 1 or isinstance(conv.padding, str):
+        raise NotImplementedError('there is no OpenVINO graph of a grouped convolution')
+    padding = list(conv.padding)
+    result = ops.convolution(features, _numbers(conv.weight), list(conv.stride), padding, padding,
+                             list(conv.dilation))
+    if conv.bias is None:
+        return result
+    return ops.add(result, _numbers(conv.bias.reshape(1, -1, 1, 1)))
+
+
+def _normalisation(norm: nn.BatchNorm2d, features: Node) -> Node:
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    scaled = ops.multiply(features, _numbers(scale.reshape(1, -1, 1, 1)))
+    return ops.add(scaled, _numbers(shift.reshape(1, -1, 1, 1)))
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().float().numpy()
