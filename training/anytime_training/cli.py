@@ -21,9 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, TrainingDiverged) as error:
         print(f'anytime {arguments.name}: error: {error}', file=sys.stderr)
     except OSError as error:
-        place = f' {error.filename}' if error.filename else ''
-        print(f'anytime {arguments.name}: error: {error.strerror or error}:{place}; what was '
-              'written before is intact', file=sys.stderr)
+        place = error.filename or getattr(arguments, 'output', '')
+        print(f'anytime {arguments.name}: error: {error.strerror or error}: {place} (what was '
+              'written before is intact)', file=sys.stderr)
     except KeyboardInterrupt:
         hint = f'; go on with: anytime train --resume --output {arguments.output}' \
             if arguments.name == 'train' else ''
