@@ -44,10 +44,10 @@ class OpenvinoRunner:
         self._pieces: list[_Piece] = []
         stages = list(network.stages)
         first = next(index for index, stage in enumerate(stages) if stage.head is not None) + 1
-        self._add_piece(stages[:first])
-        for group in group_stages(stages[first:], stages[first - 1].cost,
-                                  self._seconds_per_mac(stages[first - 1].cost)):
-            self._add_piece(group)
+        groups = group_stages(stages[first:], stages[first - 1].cost,
+                              self._seconds_per_mac(stages))
+        for group in [stages[:first], *groups]:
+            self._pieces.append(self._piece(group))
         self.piece_count = len(self._pieces)
 
     def begin(self, images: Tensor) -> None:
@@ -58,16 +58,18 @@ class OpenvinoRunner:
         """Run piece `index` after those before it; return its exits' probabilities (classes,)."""
         return self._pieces[index].run()
 
-    def _add_piece(self, stages: list[Stage]) -> None:
+    def _piece(self, stages: list[Stage]) -> '_Piece':
         features = None if stages[0].takes_image else self._pieces[-1].features
-        self._pieces.append(_Piece(self._core, self._settings, stages, self._images, features))
+        return _Piece(self._core, self._settings, stages, self._images, features)
 
-    def _seconds_per_mac(self, cost: int) -> float:
-        """Return how quick this machine is, by the piece that is there already."""
-        seconds = []
+    def _seconds_per_mac(self, stages: list[Stage]) -> float:
+        """Return how quick this machine is, by running the last network in one piece."""
+        start = max(index for index, stage in enumerate(stages) if stage.takes_image)
+        cost = stages[-1].cost - (stages[start - 1].cost if start else 0)
+        piece, seconds = self._piece(stages[start:]), []
         for _ in range(_TRIALS):
             started = time.perf_counter()
-            self._pieces[0].run()
+            piece.run()
             seconds.append(time.perf_counter() - started)
         return float(np.median(seconds)) / cost
 
