@@ -40,7 +40,7 @@ def test_every_scheme_goes_with_every_strategy(tmp_path, scheme, strategy):
 
 
 INTERRUPTIBLE = [
-    ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--strategy', 'exp3'], ['--strategy', 'avgl'],
+    ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--mode', 'mixed'], ['--strategy', 'exp3'],
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
     ['--mode', 'midfeat', '--set', 'average=0.9']]
 
@@ -59,7 +59,7 @@ def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatc
         patched.setattr(train, 'save_checkpoint', save_and_interrupt)
         while run(tmp_path / 'broken', *options, '--resume') == 130:
             pass
-    expected = {'midfeat': 4, 'no_grad': 6}.get(options[3], 2)
+    expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6}.get(options[3], 2)
     assert len(calls) == expected
     whole, broken = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'broken')
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
@@ -97,6 +97,8 @@ def test_plans_of_the_modes():
     assert joint.exits == (0, 1, 2, 3, 4, 5) and joint.alternates
     opt, = plan('joint', network, weights.optimal(6, 2))
     assert opt.exits == (2,) and opt.weights.tolist() == [1.0]
+    first, second = plan('mixed', network, weights.sieve(6))
+    assert first.exits == (5,) and second.exits == joint.exits and second.alternates
     final, heads = plan('midfeat', network, weights.sieve(6))
     assert final.exits == (5,) and heads.exits == (0, 1, 2, 3, 4) and heads.first_trained == 6
     assert [phase.exits for phase in plan('no_grad', network, weights.sieve(6))] == [
@@ -110,6 +112,20 @@ def test_run_phase_computes_what_the_network_does():
     for equal in (False, True):
         for expected, found in zip(network(images), run_phase(network, phase, images, equal)):
             torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_a_phase_can_be_compiled_as_one_program(mode):
+    network, images = network_and_images()
+    for phase in plan(mode, network, weights.sieve(6)):
+        torch.compiler.reset()
+        compiled = torch.compile(run_phase, backend='eager', fullgraph=True, dynamic=False)
+        set_phase(network, phase)
+        network.eval()
+        for expected, found in zip(run_phase(network, phase, images, True),
+                                   compiled(network, phase, images, True)):
+            torch.testing.assert_close(found, expected)
+            assert found.requires_grad == expected.requires_grad
 
 
 def test_gradient_equilibrium_gives_every_exit_its_share():

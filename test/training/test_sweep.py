@@ -49,6 +49,14 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path, capsys):
     assert (tmp_path / 'runs' / 'tiny_dataset=digits_seed=0' / 'evaluation.json').exists()
 
 
+def test_values_may_be_lists(tmp_path):
+    assert cli.main([
+        'sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
+        '--vary', 'units_per_block=[1],[1,2]', '--devices', 'cpu']) == 0
+    names = sorted(run.name for run in (tmp_path / 'runs').iterdir())
+    assert names == ['tiny_units_per_block=1-2_seed=0', 'tiny_units_per_block=1_seed=0']
+
+
 @pytest.mark.parametrize('options', [['--vary', 'epoch=1,2'], ['--vary', 'epochs'],
                                      ['--set', 'lr=-1'], ['--devices', 'cuda:99']])
 def test_mistakes_show_before_anything_runs(tmp_path, capsys, options):

@@ -57,7 +57,11 @@ def sweep(arguments: Namespace) -> None:
         key, sign, values = assignment.partition('=')
         if not sign:
             raise ValueError(f'--vary {assignment} is not of the form KEY=VALUE,VALUE')
-        vary.append((key, values.split(',')))
+        try:
+            texts = [json.dumps(value) for value in json.loads(f'[{values}]')]  # lists keep commas
+        except ValueError:
+            texts = values.split(',')
+        vary.append((key, texts))
     for device in arguments.devices:
         choose_device(device)
     common = [f'{name}={getattr(arguments, name)}' for name in ('dataset', 'data')

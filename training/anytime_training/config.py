@@ -37,6 +37,7 @@ class TrainConfig:
         every phase of a mode takes that many epochs.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
+    compiled: have torch.compile make one program of the network; pays off in long runs only.
     calibrate: fit a temperature to every exit, on a tenth of the training images held back for it.
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
@@ -76,6 +77,7 @@ class TrainConfig:
     mixup: float = 0.0
     average: float = 0.0
     precision: str = 'auto'
+    compiled: bool = False
     calibrate: bool = False
     flip: bool = True
     seed: int = 0

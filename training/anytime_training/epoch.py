@@ -35,6 +35,7 @@ class Learner:
     optimiser: torch.optim.Optimizer
     sampler: Fixed
     average: MovingAverage | None = None
+    forward: Callable = run_phase
 
 
 def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig,
@@ -61,7 +62,7 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
         if config.mixup:
             images, mixed = mix(images, labels, config.mixup, draws)
         with half:
-            logits = run_phase(network, phase, images, config.gradient_equilibrium)
+            logits = learner.forward(network, phase, images, config.gradient_equilibrium)
         losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
                                      mixed=mixed)
         weights = sampler.weights(step)

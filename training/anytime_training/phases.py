@@ -3,7 +3,8 @@ What is trained when: the training modes (paper, section 4.2) as lists of phases
 
 A phase trains some exits and some units while all earlier units are frozen. Joint training is one
 phase. `midfeat` trains the network for its last exit alone, then every other head on frozen
-features. `no_grad` goes through the network exit by exit, each with all before it frozen.
+features. `no_grad` goes through the network exit by exit, each with all before it frozen. `mixed`
+is not the paper's: the last exit alone first, then all jointly (the mixed regime).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from anytime_perception.networks import AnytimeNetwork
 import torch
 from torch import Tensor
 
-MODES = ('joint', 'midfeat', 'no_grad')
+MODES = ('joint', 'midfeat', 'no_grad', 'mixed')
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +46,16 @@ def plan(mode: str, network: AnytimeNetwork, weights: Tensor) -> list[Phase]:
     count = len(weights)
     heads = [index for index, stage in enumerate(network.stages) if stage.head is not None]
     alone = torch.ones(1, device=weights.device)
+    exits = weights.nonzero().flatten().tolist()
+    together = Phase(tuple(exits), 0, weights[exits], alternates=True)
     if mode == 'joint':
-        exits = weights.nonzero().flatten().tolist()
-        return [Phase(tuple(exits), 0, weights[exits], alternates=True)]
+        return [together]
+    final = Phase((count - 1,), 0, alone)
+    if mode == 'mixed':
+        return [final, together]
     if mode == 'midfeat':
         others = Phase(tuple(range(count - 1)), len(network.stages), alone.repeat(count - 1))
-        return [Phase((count - 1,), 0, alone), *([others] if count > 1 else [])]
+        return [final, *([others] if count > 1 else [])]
     starts = [0, *(index + 1 for index in heads)]
     return [Phase((index,), starts[index], alone) for index in range(count)]
 

@@ -11,6 +11,7 @@ import time
 from anytime_training.run import is_complete
 
 _POLL_S = 0.2
+_IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def plan_jobs(output: Path, configs: list[str], seeds: list[int],
     jobs = []
     choices = [[f'{key}={value}' for value in values] for key, values in vary]
     for config, seed, *values in itertools.product(configs, seeds, *choices):
-        name = '_'.join([Path(config).stem, *values, f'seed={seed}']).replace('/', '-')
+        name = '_'.join([Path(config).stem, *values, f'seed={seed}']).translate(_IN_NAMES)
         jobs.append(Job(output / name, config, (*common, *values, f'seed={seed}')))
     return jobs
 

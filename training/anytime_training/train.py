@@ -15,7 +15,7 @@ from anytime_training.epoch import EpochResult, Learner, train_epoch
 from anytime_training.evaluate import evaluate
 from anytime_training.log import per_exit, write_log
 from anytime_training.optimiser import make_optimiser
-from anytime_training.phases import Phase
+from anytime_training.phases import Phase, run_phase
 from anytime_training.random_state import derived_seed
 from anytime_training.sampling import Fixed
 from anytime_training.strategies import make_sampler
@@ -91,7 +91,12 @@ def _start_phase(config: TrainConfig, network: AnytimeNetwork, phases: list[Phas
     if phase.alternates:
         sampler = make_sampler(config, phase.weights, depths, steps, seed + number)
     average = MovingAverage(network, config.average) if config.average else None
-    return Learner(network, phase, make_optimiser(network, phase, config), sampler, average)
+    forward = run_phase
+    if config.compiled:
+        torch.compiler.reset()  # what was compiled for other phases counts against a limit
+        forward = torch.compile(run_phase, dynamic=False)
+    return Learner(network, phase, make_optimiser(network, phase, config), sampler, average,
+                   forward)
 
 
 def _result_of(learner: Learner) -> AnytimeNetwork:
