@@ -1,9 +1,10 @@
 """The engine: one worker thread, a place for the newest image, and an answer at any moment."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 import logging
+import math
 import threading
 import time
 from typing import Any
@@ -39,7 +40,9 @@ class AnytimeEngine:
     Refines images stage by stage on one worker thread, which alone computes.
 
     A submitted image waits in a place for one: a newer image replaces it there, and stops the
-    image in flight as soon as that has an answer. Use it as a context manager.
+    image in flight as soon as that has an answer. Several streams (cameras) may share the engine:
+    each has a place, the image with the earliest deadline is taken next, and the image in flight
+    gives way once it has an answer and its share of the time. Use it as a context manager.
 
     Parameters
     ----------
@@ -77,9 +80,12 @@ class AnytimeEngine:
         self.failure: Exception | None = None
         self._threads = threads
         self._current: ImagePass | None = None  # in flight, or the last that was
-        self._waiting: ImagePass | None = None  # the place for the newest image
-        self._last: Refinement | None = None    # newest of the passes before the current one
+        self._started = 0.0                     # when it was taken
+        self._waiting: dict[Hashable, ImagePass] = {}  # each stream's place for its newest image
+        # The newest of the passes before the current one: of each stream and (None) of all.
+        self._last: dict[Hashable, Refinement] = {}
         self._closing = False
+        self._idle_since = 0.0  # when the worker last had nothing to do; benchmarks look at it
         self._wake = threading.Condition(threading.Lock())
         ready: Future[Refiner] = Future()
         self._worker = threading.Thread(
@@ -115,8 +121,13 @@ class AnytimeEngine:
 
         None before the first. Never waits.
         """
+        return self._newest_of(None)
+
+    def _newest_of(self, stream: Hashable | None) -> Refinement | None:
         current = self._current
-        return (current.newest if current is not None else None) or self._last
+        if current is not None and stream in (None, current.stream) and current.newest is not None:
+            return current.newest
+        return self._last.get(stream)
 
     def refine(self, image: np.ndarray,
                budget: float | Budget | None = None) -> Iterator[Refinement]:
@@ -139,7 +150,8 @@ class AnytimeEngine:
     def submit(self, image: np.ndarray | Callable[[], np.ndarray], *,
                budget: float | Budget | None = None, arrival: float | None = None, tag: Any = None,
                on_refinement: Callable[[Refinement], None] | None = None,
-               on_failure: Callable[[Exception], None] | None = None) -> ImagePass:
+               on_failure: Callable[[Exception], None] | None = None,
+               stream: Hashable = '', exclusive: bool = False) -> ImagePass:
         """
         Hand in the newest image and return its pass at once.
 
@@ -158,15 +170,22 @@ class AnytimeEngine:
             pass; must be quick.
         on_failure :
             called with the exception if the image could not be prepared or run.
+        stream :
+            what the image comes from, anything but None; it replaces the one of the same stream
+            that still waits.
+        exclusive :
+            taken before the images of other streams, and none of them stops it.
 
         """
         arrival = time.monotonic() if arrival is None else arrival
         budget = self.budget if budget is None else Budget.of(budget)
-        image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure)
+        image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure, stream,
+                               exclusive)
         with self._wake:
             if self._closing:
                 raise RuntimeError('the engine is closed') from self.failure
-            replaced, self._waiting = self._waiting, image_pass
+            replaced = self._waiting.get(stream)
+            self._waiting[stream] = image_pass
             self.counts.submitted += 1
             self.counts.replaced += replaced is not None
             self._wake.notify()
@@ -174,22 +193,29 @@ class AnytimeEngine:
             replaced.drop()
         return image_pass
 
-    def preempt(self) -> Refinement | None:
+    def preempt(self, stream: Hashable | None = None) -> Refinement | None:
         """
         Return the newest refinement at once and stop the image in flight. Any thread may call it.
 
         While the image in flight has no answer yet, that is the previous image's newest
         refinement, and the image in flight stops at its first exit. None if nothing was ever
-        answered.
+        answered. With `stream`, only that stream's images are looked at and stopped.
         """
-        current = self._current
+        current = self._in_flight(stream)
         if current is not None:
             current.stop(Status.PREEMPTED)
-        return self.newest
+        return self._newest_of(stream)
 
-    def set_budget(self, budget: float | Budget | None, current_only: bool = False) -> None:
+    def _in_flight(self, stream: Hashable | None) -> ImagePass | None:
+        current = self._current
+        return current if current is not None and stream in (None, current.stream) else None
+
+    def set_budget(self, budget: float | Budget | None, current_only: bool = False,
+                   stream: Hashable | None = None) -> None:
         """
         Set the budget of every image that arrives from now on, or only of the one in flight.
+
+        With `stream`, the one in flight is only meant if it is of that stream.
 
         Raises
         ------
@@ -197,7 +223,7 @@ class AnytimeEngine:
 
         """
         budget = Budget.of(budget)
-        current = self._current
+        current = self._in_flight(stream)
         if not current_only:
             self.budget = budget
         elif current is not None:
@@ -211,10 +237,10 @@ class AnytimeEngine:
     def _close_entry(self) -> None:
         with self._wake:
             self._closing = True
-            waiting, self._waiting = self._waiting, None
+            waiting, self._waiting = self._waiting, {}
             self._wake.notify()
-        if waiting is not None:
-            waiting.drop()
+        for image_pass in waiting.values():
+            image_pass.drop()
 
     def _work(self, ready: Future) -> None:
         """Run on the worker thread: prepare and measure, then refine whatever image is newest."""
@@ -231,8 +257,7 @@ class AnytimeEngine:
         with torch.inference_mode():
             while (image_pass := self._take()) is not None:
                 try:
-                    refiner.refine(image_pass, lambda: self._waiting is not None,
-                                   lambda: self._closing)
+                    refiner.refine(image_pass, self._superseded, lambda: self._closing)
                 except Exception as error:
                     self.counts.failed += 1
                     image_pass.drop(error)
@@ -248,10 +273,31 @@ class AnytimeEngine:
     def _take(self) -> ImagePass | None:
         """Wait for an image and make it the one in flight; None when the engine closes."""
         with self._wake:
-            self._wake.wait_for(lambda: self._waiting is not None or self._closing)
+            self._idle_since = time.monotonic()
+            self._wake.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            self._last = self.newest
-            self._current, self._waiting = self._waiting, None
+            current = self._current
+            if current is not None and current.newest is not None:
+                self._last[None] = self._last[current.stream] = current.newest
+            taken = min(self._waiting.values(), key=lambda waiting: (
+                not waiting.exclusive, waiting.deadline, waiting.arrival))
+            self._started = time.monotonic()
+            self._current = self._waiting.pop(taken.stream)
             self.counts.started += 1
-            return self._current
+            return taken
+
+    def _superseded(self) -> bool:
+        """Return whether the image in flight, once answered, has to give way."""
+        if not self._waiting:
+            return False
+        current = self._current
+        for waiting in list(self._waiting.values()):
+            if waiting.stream == current.stream:
+                return True
+            # Equal shares: what is left until the other's deadline is split in two.
+            share_end = (self._started + waiting.deadline) / 2
+            if not current.exclusive and (
+                    waiting.exclusive or math.isinf(share_end) or time.monotonic() > share_end):
+                return True
+        return False

@@ -1,7 +1,6 @@
 """The pass over one image: its refinements so far, and how it ends."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator
 import logging
 import math
 import threading
@@ -32,10 +31,13 @@ class ImagePass:
 
     def __init__(self, image: Any, arrival: float, budget: Budget, tag: Any = None,
                  on_refinement: Callable[[Refinement], None] | None = None,
-                 on_failure: Callable[[Exception], None] | None = None):
+                 on_failure: Callable[[Exception], None] | None = None,
+                 stream: Hashable = '', exclusive: bool = False):
         self.image = image
         self.arrival = arrival
         self.tag = tag
+        self.stream = stream
+        self.exclusive = exclusive
         self.deadline = budget.deadline_for(arrival)
         self.newest: Refinement | None = None
         self.status = Status.REFINING
@@ -54,14 +56,16 @@ class ImagePass:
         """Whether the pass has its final status; nothing is added to it any more."""
         return self._ended
 
-    def add(self, refinement: Refinement) -> None:
-        """Take the worker's next refinement; ignored once the pass has ended."""
+    def add(self, *refinements: Refinement) -> None:
+        """Take the worker's next refinements, in order; ignored once the pass has ended."""
         with self._changed:
-            if self._ended:
-                return
-            if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
-                refinement = replace(refinement, status=self._stop_at_first)
-            self._append(refinement)
+            for refinement in refinements:
+                if self._ended:
+                    break
+                if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
+                    refinement = refinement.with_status(self._stop_at_first)
+                self._append(refinement)
+            self._changed.notify_all()
         self._deliver()
 
     def stop(self, status: Status) -> None:
@@ -76,7 +80,8 @@ class ImagePass:
             if self.newest is None:
                 self._stop_at_first = self._stop_at_first or status
                 return
-            self._append(replace(self.newest, status=status))
+            self._append(self.newest.with_status(status))
+            self._changed.notify_all()
         self._deliver()
 
     def drop(self, error: Exception | None = None) -> None:
@@ -90,6 +95,7 @@ class ImagePass:
                 return
             self.error = error
             self._end(Status.SUPERSEDED)
+            self._changed.notify_all()
         if error is not None and self._on_failure is not None:
             self._on_failure(error)
 
@@ -133,7 +139,7 @@ class ImagePass:
                 self._changed.wait(
                     None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
             elif self.newest is not None:
-                self._append(replace(self.newest, status=Status.BUDGET_SPENT))
+                self._append(self.newest.with_status(Status.BUDGET_SPENT))
             else:
                 self._changed.wait()  # the first exit is always waited for
 
@@ -143,14 +149,11 @@ class ImagePass:
         self._history.append(refinement)
         if refinement.status.final:
             self._end(refinement.status)
-        else:
-            self._changed.notify_all()
 
     def _end(self, status: Status) -> None:
         self.status = status
         self._ended = True
         self.image = None  # may be large, and somebody may keep the pass
-        self._changed.notify_all()
 
     def _deliver(self) -> None:
         """

@@ -55,6 +55,12 @@ class Refinement:
     status: Status
     tag: Any = None
 
+    def with_status(self, status: Status) -> 'Refinement':
+        """Return the same answer with another status; quicker than dataclasses.replace."""
+        other = object.__new__(Refinement)
+        other.__dict__.update(self.__dict__, status=status)
+        return other
+
     @property
     def class_index(self) -> int:
         """The most likely class."""

@@ -89,6 +89,7 @@ class Refiner:
             image_pass.stop(Status.BUDGET_SPENT)  # the answer before was there in time
             return
         following = exit_index + len(answers)
+        refinements = []
         for exit_index, probabilities in enumerate(answers, start=exit_index):
             stage, whole = self._exits[exit_index], self._exits[-1].cost
             if exit_index + 1 == len(self._exits):
@@ -101,10 +102,11 @@ class Refiner:
                 status = Status.BUDGET_SPENT
             else:
                 status = Status.SUPERSEDED if superseded() else Status.REFINING
-            image_pass.add(Refinement(
+            refinements.append(Refinement(
                 exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
                 stage.cost / whole, probabilities, now - image_pass.arrival, image_pass.arrival,
                 image_pass.deadline - image_pass.arrival, status, image_pass.tag))
+        image_pass.add(*refinements)
 
     def _measure(self) -> np.ndarray:
         """Warm up, then return the seconds from an image to each exit (passes, exits)."""

@@ -116,6 +116,67 @@ def test_a_newer_image_replaces_the_waiting_one_and_supersedes_the_one_in_flight
     assert (engine.counts.submitted, engine.counts.started, engine.counts.replaced) == (3, 2, 1)
 
 
+def finish(gates, image_pass):
+    """Let one pass run to its end."""
+    for gate in gates:
+        gate.let_through()
+    return list(image_pass.refinements())[-1]
+
+
+def test_streams_have_a_place_each_and_the_earliest_deadline_goes_first(gated):
+    engine, gates = gated
+    busy = engine.submit(IMAGE, stream='a')
+    gates[0].wait_until_reached()
+    late = engine.submit(IMAGE, stream='a', budget=2000.0)
+    early = engine.submit(IMAGE, stream='b', budget=1000.0)
+    exclusive = engine.submit(IMAGE, stream='c', exclusive=True)
+    newer = engine.submit(IMAGE, stream='b', budget=1000.0)
+    assert early.ended and not late.ended
+    gates[0].let_through()
+    assert list(busy.refinements())[-1].status is Status.SUPERSEDED
+    order = []
+    for image_pass in (exclusive, newer, late):
+        image_pass._on_refinement = lambda r, name=image_pass.stream: order.append(name)
+    for expected in (exclusive, newer, late):
+        gates[0].wait_until_reached()
+        assert engine._current is expected
+        for gate in gates:
+            gate.let_through()
+        last = list(expected.refinements())[-1]
+        assert last.status is Status.COMPLETE
+        for gate in gates[1:]:
+            gate.wait_until_reached()
+    assert list(dict.fromkeys(order)) == ['c', 'b', 'a']
+
+
+def test_another_stream_s_image_waits_for_its_share_and_an_exclusive_one_for_nobody(gated):
+    engine, gates = gated
+    first = engine.submit(IMAGE, stream='a')
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    engine.submit(IMAGE, stream='b')  # without a deadline: at once
+    gates[1].let_through()
+    assert list(first.refinements())[-1].status is Status.SUPERSEDED
+    gates[0].wait_until_reached()
+    gates[0].wait_until_reached()
+    goal = engine.submit(IMAGE, stream='goal', exclusive=True)
+    gates[0].let_through()
+    gates[0].wait_until_reached()
+    assert engine._current is goal
+    engine.submit(IMAGE, stream='b')
+    assert finish(gates, goal).status is Status.COMPLETE
+
+
+def test_preempt_of_one_stream_leaves_the_others_alone(gated):
+    engine, gates = gated
+    camera = engine.submit(IMAGE, stream='camera')
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    assert engine.preempt('goal') is None and not camera.ended
+    assert engine.preempt('camera').status is Status.PREEMPTED and camera.ended
+    assert engine.preempt('camera') is camera.newest is engine.newest
+
+
 def test_a_stage_that_overruns_the_deadline_leaves_the_answer_before_it(gated):
     engine, gates = gated
     image_pass = engine.submit(IMAGE)

@@ -1,0 +1,82 @@
+"""
+How soon there is an answer, and how soon computation stops.
+
+preempt: from calling `preempt()` at a random instant, while the worker is busy, to holding the
+    newest refinement.
+stop: from the same call to the worker being idle, less the longest piece of that network.
+first: from submitting an image to the first refinement, less the time of the first piece.
+"""
+
+import random
+import time
+
+from anytime_perception.engine import AnytimeEngine
+import measuring
+import numpy as np
+import torch
+
+
+def piece_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -> np.ndarray:
+    """Return the median seconds of each piece, run by the engine's own runner while it is idle."""
+    runner, seconds = engine._refiner._runner, []
+    with torch.inference_mode():
+        runner.begin(engine.model.preprocessing(image))
+        for _ in range(passes):
+            row = []
+            for index in range(runner.piece_count):
+                started = time.perf_counter()
+                runner.run(index)
+                row.append(time.perf_counter() - started)
+            seconds.append(row)
+    return np.median(seconds, axis=0)
+
+
+def measure(units: int, channels: int, threads: int, instants: int) -> dict:
+    """Return the row of one network."""
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    chance = random.Random(0)
+    answers, stops, firsts = [], [], []
+    with AnytimeEngine(measuring.network(units, channels), threads=threads) as engine:
+        pieces = piece_seconds(engine, image)
+        whole = float(engine.profile.median[-1])
+        list(engine.refine(image))
+        while len(answers) < instants:
+            submitted = time.monotonic()
+            image_pass = engine.submit(image)
+            end = submitted + chance.uniform(0.1, 0.95) * whole
+            # Waiting without holding Python's lock, as a planner would.
+            time.sleep(max(0.0, end - time.monotonic()))
+            if image_pass.ended or image_pass.newest is None:
+                continue
+            started = time.perf_counter()
+            answer = engine.preempt()
+            answers.append(time.perf_counter() - started)
+            stopped = time.monotonic()
+            while engine._idle_since < submitted:
+                time.sleep(2e-5)
+            stops.append(engine._idle_since - stopped - pieces.max())
+            assert answer.arrival == image_pass.arrival
+        for _ in range(min(instants, 500)):
+            firsts.append(next(iter(engine.refine(image))).elapsed - pieces[0])
+            time.sleep(0.002)
+        runner = engine.runner
+    return {'network': f'({units},{channels})', 'runner': runner, 'instants': len(answers),
+            'longest_piece_ms': round(1e3 * float(pieces.max()), 3),
+            'preempt_us': measuring.quantiles(answers, 1e6),
+            'stop_beyond_piece_ms': measuring.quantiles(stops),
+            'first_beyond_piece_ms': measuring.quantiles(firsts)}
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = measuring.parser(__doc__)
+    parser.add_argument('--instants', type=int, default=10_000, help='per network (%(default)s)')
+    arguments = parser.parse_args()
+    result = {'machine': measuring.machine(), 'threads': arguments.threads, 'rows': [
+        measure(units, channels, arguments.threads, arguments.instants)
+        for units, channels in ((9, 16), (25, 32))]}
+    measuring.finish(result, arguments.output)
+
+
+if __name__ == '__main__':
+    main()
