@@ -3,8 +3,9 @@
 import math
 
 from anytime_training import weights
+from anytime_training.adaloss import AdaLoss
 from anytime_training.sampling import (
-    AdaLoss, Alternating, Avgl, Exp3, Fixed, Milestone, rewards, Rwm)
+    Alternating, Avgl, Exp3, Fixed, Milestone, rewards, Rwm)
 from hypothesis import given, settings, strategies as st
 import pytest
 import torch

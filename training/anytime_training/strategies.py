@@ -1,8 +1,9 @@
 """From the names in a configuration to weights and alternating strategies."""
 
 from anytime_training import weights as schemes
+from anytime_training.adaloss import AdaLoss
 from anytime_training.metrics import milestone_exits
-from anytime_training.sampling import AdaLoss, Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
+from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
 
 STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl', 'adaloss')

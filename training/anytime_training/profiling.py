@@ -1,0 +1,68 @@
+"""How long each exit of a model takes on this device: `anytime profile`."""
+
+import json
+from pathlib import Path
+import time
+
+from anytime_perception import model_file
+from anytime_perception.engine import AnytimeEngine
+from anytime_perception.files import write_atomically
+import numpy as np
+from tqdm import tqdm
+
+_FRAME = (480, 640, 3)
+
+
+def profile(path: Path, device: str, threads: int, runner: str, images: int,
+            rate: float) -> dict:
+    """
+    Refine `images` camera-sized pictures at `rate` per second until complete; return what it took.
+
+    Latencies are in ms from a picture's arrival, the way a robot meets them: with pauses between
+    pictures in which caches and clocks go down.
+    """
+    model = model_file.load(path)
+    frames = np.random.default_rng(0).integers(0, 256, (8, *_FRAME), dtype=np.uint8)
+    elapsed = []
+    with AnytimeEngine(model, device, threads=threads, runner=runner) as engine:
+        due = time.monotonic()
+        for index in tqdm(range(images), desc=path.name, unit='image', leave=False):
+            time.sleep(max(0.0, due - time.monotonic()))
+            due = time.monotonic() + 1 / rate
+            elapsed.append([1e3 * refinement.elapsed
+                            for refinement in engine.refine(frames[index % len(frames)])])
+        name, chosen = engine.runner, str(engine.device)
+    latencies = np.array(elapsed)
+    whole = model.network.exits[-1].cost
+    return {
+        'model': path.name, 'sha256': model.sha256, 'device': chosen, 'runner': name,
+        'threads': threads, 'images': images, 'rate_hz': rate, 'exits': [{
+            'network': stage.network_index, 'depth': stage.depth, 'cost': stage.cost,
+            'cost_fraction': round(stage.cost / whole, 4),
+            'error': model.measured.error[index] if model.measured else None,
+            'median_ms': round(float(np.median(latencies[:, index])), 3),
+            'p99_ms': round(float(np.quantile(latencies[:, index], 0.99)), 3),
+        } for index, stage in enumerate(model.network.exits)]}
+
+
+def table(result: dict) -> str:
+    """Return the profile as lines for people."""
+    lines = [f'{result["model"]} on {result["device"]} ({result["runner"]}, {result["threads"]} '
+             f'threads), {result["images"]} images at {result["rate_hz"]:g} Hz',
+             f'{"exit":>4} {"net":>3} {"depth":>5} {"cost":>6} {"error":>7} {"median ms":>10} '
+             f'{"p99 ms":>8}']
+    for index, row in enumerate(result['exits']):
+        error = '-' if row['error'] is None else f'{row["error"]:.1%}'
+        lines.append(f'{index:>4} {row["network"]:>3} {row["depth"]:>5} '
+                     f'{row["cost_fraction"]:>6.1%} {error:>7} {row["median_ms"]:>10.2f} '
+                     f'{row["p99_ms"]:>8.2f}')
+    return '\n'.join(lines)
+
+
+def write(result: dict, path: Path) -> list[Path]:
+    """Write the profile as JSON and as a picture beside `path` (without suffix)."""
+    from anytime_training.figures import save_figure
+    files = [path.with_suffix('.json'), path.with_suffix('.png')]
+    write_atomically(files[0], lambda file: file.write_text(json.dumps(result, indent=1) + '\n'))
+    print(save_figure)
+    return files
