@@ -1,8 +1,9 @@
-"""The command line: `anytime train | evaluate | sweep | report | info | dataset`."""
+"""The command line: `anytime train | evaluate | sweep | report | profile | info | dataset`."""
 
 import argparse
 import sys
 
+from anytime_perception.engine.runner import RUNNERS
 from anytime_training import commands
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument('runs', nargs='+', metavar='RUN', help='folders of runs, or of sweeps')
     report.add_argument('--output', default='report', metavar='DIR', help='default: ./report')
     report.set_defaults(command=commands.report)
+    _add_profile(subparsers)
     info = subparsers.add_parser('info', help='say what a model file holds')
     info.add_argument('model', metavar='FILE')
     info.add_argument('--json', action='store_true', help='print JSON')
@@ -122,6 +124,29 @@ def _add_evaluate(subparsers) -> None:
     evaluate.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     evaluate.add_argument('--json', action='store_true', help='print JSON')
     evaluate.set_defaults(command=commands.evaluate)
+
+
+def _add_profile(subparsers) -> None:
+    profile = subparsers.add_parser(
+        'profile', help='measure how long each exit takes on this device',
+        description='Refine camera-sized pictures at a steady rate and print the latency of every '
+                    'exit; write it beside the model as JSON and as a picture.')
+    profile.add_argument('model', metavar='FILE_OR_RUN',
+                         help='a model file, or the folder of a run')
+    profile.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    profile.add_argument('--threads', type=_positive, default=1, help='of the CPU (%(default)s)')
+    profile.add_argument('--runner', choices=RUNNERS, default='auto')
+    profile.add_argument('--images', type=_positive, default=200, help='how many (%(default)s)')
+    profile.add_argument('--rate', type=float, default=30, help='images per second (%(default)s)')
+    profile.add_argument('--output', metavar='PATH',
+                         help='of the files, less .json and .png (default: beside the model)')
+    profile.set_defaults(command=commands.profile)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive integer')
+    return int(text)
 
 
 def _add_sweep(subparsers) -> None:

@@ -12,7 +12,7 @@ from anytime_training.config import parse_assignment, read_config_file, TrainCon
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
-from anytime_training.run import execute_run, MODEL, start_run
+from anytime_training.run import CONFIG, execute_run, MODEL, start_run
 from anytime_training.sweep import plan_jobs, run_jobs
 
 
@@ -39,7 +39,9 @@ def evaluate(arguments: Namespace) -> None:
     model = _load(arguments.model)
     recipe = model.recipe
     name = arguments.dataset or recipe.get('dataset', '')
-    folder = arguments.data or (recipe.get('data', '') if name == recipe.get('dataset') else '')
+    folder = arguments.data or ''
+    if not folder and name == recipe.get('dataset') and Path(arguments.model).is_dir():
+        folder = read_config_file(Path(arguments.model) / CONFIG).get('data', '')
     dataset = data.load(name, folder, model.preprocessing.size, arguments.download)
     if dataset.class_ids != model.class_ids:
         raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the '
@@ -116,6 +118,19 @@ def info(arguments: Namespace) -> None:
         quality = f'  error {entry["error"]:.2%}' if 'error' in entry else ''
         print(f'exit {entry["exit"]:3}  network {entry["network"]}  depth {entry["depth"]:3}  '
               f'{entry["macs"] / 1e6:8.2f} M MACs{quality}')
+
+
+def profile(arguments: Namespace) -> None:
+    """Measure the latency of every exit on this device and write it beside the model."""
+    from anytime_training import profiling  # for the robot: needs no data sets
+    path = Path(arguments.model)
+    path = path / MODEL if path.is_dir() else path
+    result = profiling.profile(path, arguments.device, arguments.threads, arguments.runner,
+                               arguments.images, arguments.rate)
+    print(profiling.table(result))
+    output = Path(arguments.output or path.with_suffix('.profile'))
+    for file in profiling.write(result, output.with_name(output.name + '.json')):
+        print(f'wrote {file}')
 
 
 def dataset(arguments: Namespace) -> None:

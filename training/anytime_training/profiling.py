@@ -7,6 +7,7 @@ import time
 from anytime_perception import model_file
 from anytime_perception.engine import AnytimeEngine
 from anytime_perception.files import write_atomically
+from matplotlib.figure import Figure
 import numpy as np
 from tqdm import tqdm
 
@@ -60,9 +61,21 @@ def table(result: dict) -> str:
 
 
 def write(result: dict, path: Path) -> list[Path]:
-    """Write the profile as JSON and as a picture beside `path` (without suffix)."""
-    from anytime_training.figures import save_figure
+    """Write the profile to `path`.json and, as a picture, to `path`.png; return the files."""
     files = [path.with_suffix('.json'), path.with_suffix('.png')]
     write_atomically(files[0], lambda file: file.write_text(json.dumps(result, indent=1) + '\n'))
-    print(save_figure)
+    figure = Figure(figsize=(7, 4.2), layout='constrained')
+    axes = figure.subplots()
+    exits = range(len(result['exits']))
+    for key, label in (('median_ms', 'median'), ('p99_ms', '99th percentile')):
+        axes.plot(exits, [row[key] for row in result['exits']], marker='.', label=label)
+    axes.set(xlabel='exit', ylabel='ms from arrival to answer', ylim=(0, None),
+             title=f'{result["model"]} on {result["device"]} ({result["runner"]})')
+    axes.legend(loc='upper left')
+    if result['exits'][0]['error'] is not None:
+        errors = axes.twinx()
+        errors.plot(exits, [100 * row['error'] for row in result['exits']], color='grey', ls=':')
+        errors.set(ylabel='top-1 error, % (dotted)', ylim=(0, None))
+    axes.grid(alpha=0.3)
+    figure.savefig(files[1], dpi=120)
     return files
