@@ -135,3 +135,18 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, capsys, monkeypat
     assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
     assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 0
     assert len(rows_of(tmp_path)) == 3
+
+
+def test_class_folders_train_and_evaluate_without_their_place_in_the_file(tmp_path, capsys):
+    pictures = tmp_path / 'pictures'
+    assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
+    assert train(tmp_path / 'run', '--epochs', '1', '--dataset', 'folder', '--data',
+                 str(pictures)) == 0
+    model = tmp_path / 'run' / 'model.safetensors'
+    assert str(tmp_path).encode() not in model.read_bytes()
+    capsys.readouterr()
+    assert cli.main(['evaluate', '--json', str(tmp_path / 'run')]) == 0
+    assert json.loads(capsys.readouterr().out)['images'] == 359
+    assert cli.main(['evaluate', str(model)]) == 2
+    assert '--data' in capsys.readouterr().err
+    assert cli.main(['evaluate', str(model), '--data', str(pictures)]) == 0

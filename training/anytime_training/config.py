@@ -28,7 +28,7 @@ class TrainConfig:
         pixels a side.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     head: kind of the exits, pool (the paper's) or coarse.
-    mode: joint, midfeat or no_grad (section 4.2).
+    mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.

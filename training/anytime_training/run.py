@@ -105,8 +105,10 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
+    # Where this machine keeps its data is no one else's business.
+    recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
-                             evaluation.measured(), config.to_dict())
+                             evaluation.measured(), recipe)
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation

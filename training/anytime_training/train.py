@@ -72,7 +72,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
             raise TrainingDiverged(f'the loss of an exit became {odd[0]} in epoch '
                                    f'{done + 1}{kept}. Train anew with a smaller --lr')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
-        measured = [math.nan] * len(network.exits)
+        measured = [None] * len(network.exits)
         if due:
             measured = evaluate(_result_of(learner), preprocessing, held_out, '').error
         rows.append(_row(done + 1, number, speed, learner, result, measured))
@@ -130,7 +130,7 @@ def _restore(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], 
 
 
 def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochResult,
-         measured: list[float]) -> dict:
+         measured: list[float | None]) -> dict:
     """Return the log's row of an epoch; exits that the phase does not train have empty places."""
     def spread(values: list[float]) -> list[float | None]:
         at = dict(zip(learner.phase.exits, values))
