@@ -60,6 +60,18 @@ def test_opt_is_put_together_from_its_runs(tmp_path):
     assert increase[2:] == pytest.approx([20, 60, 92, 100])
 
 
+def test_opt_plus_stands_beside_a_sequence(tmp_path):
+    for share, error in ((0.25, 0.30), (0.5, 0.20), (0.75, 0.25)):
+        write_run(tmp_path / str(share), lambda depth, share=share, error=error:
+                  error if depth == round(UNITS * share) else 0.99,
+                  weights='optimal', exit_share=share)
+    write_run(tmp_path / 'sequence', 0.3, units_per_block=[3, 9], strategy='aann')
+    rows = [row for row in tables.methods(results_of(tmp_path))[0].rows if row[2] == 'OPT+']
+    # OPT was trained at depths 7, 14 and 20; a quarter and a half of 27 units come before 7 and
+    # 14.
+    assert math.isnan(rows[0][4]) and rows[0][5:8] == pytest.approx([30, 20, 20])
+
+
 def test_wins_compare_like_with_like(tmp_path):
     for seed, (plain, alternating) in enumerate([(0.5, 0.4), (0.5, 0.4), (0.5, 0.5), (0.5, 0.6)]):
         write_run(tmp_path / f'ann{seed}', plain, strategy='none', seed=seed)

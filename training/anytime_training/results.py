@@ -7,12 +7,15 @@ import json
 import math
 from pathlib import Path
 
+from anytime_training.comparison import optimal_plus
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.evaluate import Evaluation
+from anytime_training.metrics import MILESTONES
 from anytime_training.run import CONFIG, EVALUATION, is_complete
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',
                'rwm': 'RWM', 'avgl': 'AVGL'}
+_MILESTONES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
 
 
@@ -63,8 +66,7 @@ class Result:
     @property
     def metrics(self) -> dict[str, float]:
         """Error in 0..1 at the milestones by units, and AE, under the names of the tables."""
-        names = ('1/4', '1/2', '3/4', '1')
-        return {**dict(zip(names, self.evaluation.milestones_by_units)),
+        return {**dict(zip(_MILESTONES, self.evaluation.milestones_by_units)),
                 'AE': self.evaluation.average_error}
 
     def log(self, network: int = 0) -> list[dict[str, str]]:
@@ -126,10 +128,24 @@ def optimal_metrics(errors: dict[int, float], units: int) -> dict[str, float]:
     OPT of a milestone is the network trained for the exit at round(share · units); not a number
     where there is none.
     """
-    shares = {'1/4': 0.25, '1/2': 0.5, '3/4': 0.75, '1': 1.0}
-    metrics = {name: errors.get(round(share * units), math.nan) for name, share in shares.items()}
+    metrics = {name: errors.get(round(share * units), math.nan)
+               for name, share in _MILESTONES.items()}
     whole = len(errors) == units
     return {**metrics, 'AE': sum(errors.values()) / units if whole else math.nan}
+
+
+def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, float]:
+    """
+    Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
+
+    Over all OPT runs in `results` with its data set and width; it has no AE.
+    """
+    depth = 3 * run.config.units_per_block[-1]
+    points = [point for found in results if found.method == 'OPT' and found.dataset == run.dataset
+              and found.config.channels == run.config.channels
+              for point in optimal_errors([found]).items()]
+    return {**{name: optimal_plus(points, share * depth) for name, share in _MILESTONES.items()},
+            'AE': math.nan}
 
 
 def mean_metrics(results: list[Result]) -> dict[str, float]:

@@ -73,6 +73,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     train.TrainingDiverged: when a loss is not finite.
 
     """
+    # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
+    torch.backends.cudnn.deterministic = True
     dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
     if config.validation:
         dataset = dataset.with_validation()

@@ -8,7 +8,8 @@ import math
 
 from anytime_training import paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
-from anytime_training.results import mean_metrics, optimal_errors, optimal_metrics, Result
+from anytime_training.results import (
+    mean_metrics, optimal_errors, optimal_metrics, optimal_plus_metrics, Result)
 
 METRICS = paper.METRICS
 ORDER = ('OPT', 'ANN', 'EXP3', 'Milestone', 'RWM', 'AVGL', 'AANN', 'EANN')
@@ -118,6 +119,13 @@ def methods(results: list[Result]) -> list[Table]:
             rows.append([*title, f'ours ({len(found)} runs)', *percent(metrics)])
             units = None if method == 'EANN' else model[0][0]
             row = printed.get((method, units, model[1], dataset))
+            if row:
+                rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
+        if 'EANN' in by_method:
+            title = [dataset, model_name(model), 'OPT+']
+            best = optimal_plus_metrics(results, runs[0])
+            rows.append([*title, 'ours', *percent(best)])
+            row = printed.get(('OPT+', model[0][-1], model[1], dataset))
             if row:
                 rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
     header = ['data set', 'model', 'method', 'source', *METRICS]
