@@ -16,7 +16,8 @@ import torch
 from torch import nn, Tensor
 
 _logger = logging.getLogger(__name__)
-RUNNERS = ('auto', 'torch', 'openvino')
+RUNNERS = ('auto', 'torch', 'openvino', 'cuda_graphs')
+_AGREEMENT = 0.02  # of probabilities: a GPU may compute with TF32
 
 
 class RunnerError(ValueError):
@@ -82,8 +83,8 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     """
     Return the runner called `name` for a network on a device.
 
-    'auto' takes OpenVINO on the CPU where it is installed and knows the network's layers, else
-    torch.
+    'auto' takes OpenVINO on the CPU where it is installed and knows the network's layers, CUDA
+    graphs on a GPU where they can be captured and agree with torch, else torch.
 
     Raises
     ------
@@ -92,8 +93,9 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     """
     if name not in RUNNERS:
         raise RunnerError(f'runner {name!r} is unknown; allowed: {", ".join(RUNNERS)}')
-    if name == 'openvino' and device.type != 'cpu':
-        raise RunnerError(f'the runner openvino is for the CPU, and the device is {device}')
+    for runner, kind in (('openvino', 'cpu'), ('cuda_graphs', 'cuda')):
+        if name == runner and device.type != kind:
+            raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}')
     if name != 'torch' and device.type == 'cpu':
         try:
             from anytime_perception.engine.openvino_runner import OpenvinoRunner
@@ -103,4 +105,26 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
                 raise RunnerError(f'the runner openvino is not to be had ({error}); install it '
                                   'with pip install openvino, or use the runner torch') from error
             _logger.info('running on torch, which is slower than OpenVINO: %s', error)
-    return TorchRunner(network, device)
+    runner = TorchRunner(network, device)
+    if name != 'torch' and device.type == 'cuda':
+        try:
+            from anytime_perception.engine.cuda_runner import CudaGraphRunner
+            graphs = CudaGraphRunner(network, device)
+            _check_agreement(graphs, runner, network.image_shape)
+            return graphs
+        except RuntimeError as error:
+            if name == 'cuda_graphs':
+                raise RunnerError(f'CUDA graphs are not to be had: {error}') from error
+            _logger.warning('running on %s without CUDA graphs, so slower: %s', device, error)
+    return runner
+
+
+def _check_agreement(runner: Runner, reference: Runner, image_shape: tuple[int, ...]) -> None:
+    """Raise RuntimeError unless both runners answer the same about a random image."""
+    images = torch.randn(image_shape, generator=torch.Generator().manual_seed(0))
+    runner.begin(images)
+    reference.begin(images)
+    for index in range(reference.piece_count):
+        for ours, theirs in zip(runner.run(index), reference.run(index)):
+            if not np.allclose(ours, theirs, atol=_AGREEMENT):
+                raise RuntimeError(f'stage {index} does not agree with torch')

@@ -6,7 +6,9 @@ from anytime_perception.engine import AnytimeEngine, RunnerError
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
+import numpy as np
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -40,6 +42,26 @@ def test_torch_is_taken_for_layers_that_openvino_has_no_graph_of():
 def test_an_unknown_runner_is_named(network):
     with pytest.raises(RunnerError, match="'abacus' is unknown; allowed: auto, torch, openvino"):
         AnytimeEngine(network, runner='abacus')
+
+
+def test_a_runner_for_another_device_is_refused(network):
+    with pytest.raises(RunnerError, match='cuda_graphs is for cuda, and the device is cpu'):
+        AnytimeEngine(network, runner='cuda_graphs')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda_graphs_are_taken_on_a_gpu_and_answer_as_the_cpu_does():
+    torch.manual_seed(0)
+    sequence = AnytimeSequence([AnytimeNetwork(n, 8, 5) for n in (1, 3)]).eval()
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    with AnytimeEngine(sequence, runner='torch') as cpu, AnytimeEngine(sequence, 'cuda') as gpu:
+        assert gpu.runner == 'cuda_graphs'
+        for _ in range(3):  # preempted passes leave stages launched ahead
+            next(iter(gpu.refine(image)))
+        ours, theirs = list(gpu.refine(image)), list(cpu.refine(image))
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs):
+        assert np.allclose(a.probabilities, b.probabilities, atol=0.02)
 
 
 @given(units=st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(sorted),
