@@ -82,20 +82,51 @@ PARAMETERS: dict[str, Spec] = {
     'threads': Spec(
         1, 'CPU threads of the network. More than one helps only on a machine with idle cores.',
         Read.CONFIGURED, minimum=1, maximum=256),
+    'runner': Spec(
+        'auto', 'What runs the network: torch, openvino (CPU only), or auto for the quicker of '
+        'those that are installed.', Read.CONFIGURED, choices=('auto', 'torch', 'openvino')),
+    'image_topics': Spec(
+        ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
+        'turns.', Read.ACTIVATED),
     'image_transport': Spec(
         'raw', 'Type of the image topic: raw (sensor_msgs/Image) or compressed '
         '(sensor_msgs/CompressedImage).', Read.ACTIVATED, choices=('raw', 'compressed')),
     'reliability': Spec(
-        'best_effort', 'QoS reliability of the image subscription. best_effort receives from '
-        'every publisher.', Read.ACTIVATED, choices=('best_effort', 'reliable')),
+        'best_effort', 'QoS reliability of the image subscription. match: reliable where every '
+        'publisher is, else best_effort, which receives from every publisher.', Read.ACTIVATED,
+        choices=('match', 'best_effort', 'reliable')),
+    'lazy': Spec(
+        False, 'Receive images only while somebody subscribes to what comes of them.'),
     'budget_ms': Spec(
         math.inf, 'How long an image may be refined, in ms from its arrival; inf: until complete. '
         '~/set_budget changes it too.', minimum=0, above=True),
     'confidence': Spec(
         1.0, 'Stop refining an image once its most likely class has this probability; 1: never.',
         minimum=0, maximum=1),
+    'speed_budgets': Spec(
+        '', 'Budgets that follow the robot, as SPEED:BUDGET pairs in m/s and ms, such as '
+        '0:100, 0.5:40, 2:10; in between it is interpolated. The shorter of this and '
+        'budget_ms counts; without a speed in the last second, the shortest of all. Empty: off.',
+        Read.ACTIVATED),
+    'publish': Spec(
+        'every', 'Which refinements are published: every, final (one per image), or change (the '
+        'first, whenever the most likely class changes, and the final one).',
+        choices=('every', 'final', 'change')),
     'top_k': Spec(
         3, 'How many of the most likely classes a refinement names.', minimum=1, maximum=1000),
+    'trace_file': Spec(
+        '', 'CSV file that gets a line for each image: when it arrived, was started, answered and '
+        'published. Empty: none.', Read.CONFIGURED),
+    'error_silence_s': Spec(
+        5.0, '/diagnostics: ERROR after that long without an image.', minimum=0, above=True),
+    'warn_rate_hz': Spec(
+        0.0, '/diagnostics: WARN below that many images a second.', minimum=0),
+    'warn_age_ms': Spec(
+        math.inf, '/diagnostics: WARN where images are older than that when they arrive (median).',
+        minimum=0),
+    'warn_missed': Spec(
+        0.05, '/diagnostics: WARN where more than that share of the last images was answered '
+        'after the deadline.', minimum=0, maximum=1),
     'autostart': Spec(
         True, 'Configure and activate at start, without waiting for a lifecycle manager.',
         Read.START),

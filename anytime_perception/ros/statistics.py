@@ -1,81 +1,134 @@
-"""What the node counts, and its diagnostics message."""
+"""What the node counts and measures since it was activated."""
 
 import collections
+import math
 import os
-import resource
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from anytime_perception import engine
 import numpy as np
+
+_WINDOW = 200  # images, or preemptions, that quantiles are of
 
 
 class Statistics:
     """
     Counts of one node since it was activated.
 
+    The executor's thread counts arrivals and preemptions, the worker starts and answers.
+
     Attributes
     ----------
     received: images that arrived, bad ones included.
     bad: number of images dropped, by reason.
+    started: images that work was begun on.
     stale: images that were older than a camera period when they were started.
+    unstamped, future: images with a stamp of zero, or later than their arrival.
     oldest_start: greatest age of an image, by its stamp, when it was started, in seconds.
+    missed: images answered after their deadline, of `budgeted` ones that had one.
+    exits: how many images ended with each exit.
+    replaced_before: how many images the engine had seen replaced when the node was activated.
 
     """
 
-    def __init__(self):
+    def __init__(self, replaced_before: int = 0):
+        self.replaced_before = replaced_before
         self.received = 0
         self.bad: collections.Counter[str] = collections.Counter()
+        self.started = 0
         self.stale = 0
+        self.unstamped = 0
+        self.future = 0
         self.oldest_start = 0.0
-        self.refinements = 0
-        self._preempt_seconds: collections.deque[float] = collections.deque(maxlen=10_000)
-        self._period: float | None = None
-        self._last_arrival: float | None = None
+        self.missed = 0
+        self.budgeted = 0
+        self.exits: collections.Counter[int] = collections.Counter()
+        self._arrivals: dict[str, collections.deque[float]] = {}
+        self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._misses: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
+        self._preempts: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._elapsed: dict[int, collections.deque[float]] = collections.defaultdict(
+            lambda: collections.deque(maxlen=_WINDOW))
 
-    def count_arrival(self, arrival: float) -> None:
-        """Count an image, arrived at `arrival` (`time.monotonic`); learn the camera's period."""
+    def count_arrival(self, topic: str, arrival: float) -> None:
+        """Count an image, arrived at `arrival` (`time.monotonic`)."""
         self.received += 1
-        if self._last_arrival is not None:
-            gap = arrival - self._last_arrival
-            self._period = gap if self._period is None else 0.9 * self._period + 0.1 * gap
-        self._last_arrival = arrival
+        self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
 
-    def count_start(self, age: float) -> None:
-        """Count an image that was `age` seconds old, by its stamp, when it was started."""
+    def count_age(self, age: float) -> None:
+        """Count the age of an image, by its stamp, at its arrival; NaN for a stamp of zero."""
+        self.unstamped += math.isnan(age)
+        self.future += age < 0
+        if not math.isnan(age):
+            self._ages.append(max(age, 0.0))
+
+    def count_start(self, topic: str, age: float, waited: float) -> None:
+        """Count the start of an image that was `age` old when it came, and `waited` since."""
+        self.started += 1
+        age = waited + (max(age, 0.0) if not math.isnan(age) else 0.0)
         self.oldest_start = max(self.oldest_start, age)
-        self.stale += self._period is not None and age > self._period
+        self.stale += age > self.period(topic)
+
+    def count_refinement(self, refinement: engine.Refinement) -> None:
+        """Count an answer, and with the last one how the image ended."""
+        if refinement.status in (engine.Status.REFINING, engine.Status.COMPLETE):
+            self._elapsed[refinement.exit_index].append(refinement.elapsed)
+        if not refinement.status.final:
+            return
+        self.exits[refinement.exit_index] += 1
+        if math.isfinite(refinement.budget):
+            missed = refinement.elapsed > refinement.budget
+            self.budgeted += 1
+            self.missed += missed
+            self._misses.append(missed)
 
     def count_preempt(self, seconds: float) -> None:
         """Count a preempt request that was answered within `seconds` of being taken up."""
-        self._preempt_seconds.append(seconds)
+        self._preempts.append(seconds)
 
-    def diagnostics(self, name: str, hardware_id: str, level: bytes, summary: str, counts,
-                    stamp) -> DiagnosticArray:
-        """Return the message for /diagnostics; `counts` are the engine's, None without one."""
-        preempts = np.array(self._preempt_seconds) * 1e3
-        values = {
-            'images_received': self.received,
-            'images_bad': sum(self.bad.values()),
-            **{f'images_bad ({kind})': number for kind, number in self.bad.items()},
-            'images_replaced': counts.replaced if counts else 0,
-            'images_started': counts.started if counts else 0,
-            'images_failed': counts.failed if counts else 0,
-            'images_stale': self.stale,
-            'oldest_start_ms': f'{self.oldest_start * 1e3:.2f}',
-            'camera_period_ms': f'{(self._period or 0) * 1e3:.2f}',
-            'refinements': self.refinements,
-            'preempts': len(preempts),
-            'preempt_p50_ms': f'{np.median(preempts):.3f}' if len(preempts) else '',
-            'preempt_p99_ms': f'{np.quantile(preempts, 0.99):.3f}' if len(preempts) else '',
-            'memory_mb': f'{_memory_mb():.1f}',
-            'peak_memory_mb': f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.1f}',
-        }
-        status = DiagnosticStatus(
-            level=level, name=name, message=summary, hardware_id=hardware_id,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = stamp
-        return message
+    def period(self, topic: str) -> float:
+        """Return the mean time between the last images of a topic, inf before the second."""
+        arrivals = self._arrivals.get(topic, ())
+        return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1) if len(arrivals) > 1 \
+            else math.inf
+
+    def rate(self, at: float) -> float:
+        """Return images per second of the slowest topic, at time `at`; 0 where none come."""
+        periods = [max(self.period(topic), at - arrivals[-1])
+                   for topic, arrivals in self._arrivals.items()]
+        return 1 / max(periods) if periods else 0.0
+
+    @property
+    def last_arrival(self) -> float:
+        """When the last image came (`time.monotonic`), -inf before the first."""
+        return max((arrivals[-1] for arrivals in self._arrivals.values()), default=-math.inf)
+
+    @property
+    def missed_share(self) -> float:
+        """The share of deadline misses among the last images that had a deadline."""
+        return sum(self._misses) / len(self._misses) if self._misses else 0.0
+
+    def age(self, q: float) -> float:
+        """Return a quantile of the last images' ages at arrival, in seconds; NaN without any."""
+        return _quantile(self._ages, q)
+
+    def preempt(self, q: float) -> float:
+        """Return a quantile of the time in which preempt requests were served; NaN before."""
+        return _quantile(self._preempts, q)
+
+    @property
+    def preempts(self) -> int:
+        """How many preempt requests the quantiles are of."""
+        return len(self._preempts)
+
+    def elapsed(self, exit_index: int) -> float:
+        """Return the median time in which an exit answered lately, in seconds; NaN if not."""
+        return _quantile(self._elapsed.get(exit_index, ()), 0.5)
+
+
+def now() -> float:
+    """Return the time that images' arrivals are given in, in seconds; never jumps."""
+    return time.monotonic()
 
 
 class LogOnce:
@@ -91,12 +144,12 @@ class LogOnce:
             log(text)
 
 
-def now() -> float:
-    """Return the time that images' arrivals are given in, in seconds; never jumps."""
-    return time.monotonic()
-
-
-def _memory_mb() -> float:
+def memory_mb() -> float:
     """Return the memory this process holds now, in MiB."""
     with open('/proc/self/statm') as file:
         return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
+
+
+def _quantile(values, q: float) -> float:
+    values = list(values)  # the other thread may append
+    return float(np.quantile(values, q)) if values else math.nan

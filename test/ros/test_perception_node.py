@@ -128,12 +128,12 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkey
     heard = client.listen(Refinement, f'{NAME}/refinements')
     status = client.listen(DiagnosticArray, '/diagnostics')
     publisher = send(client, image_message(width=0)[0])
-    wait_for(lambda: node._statistics.received == 1)
+    wait_for(lambda: node.statistics.received == 1)
     for count, change in enumerate([{'step': 1}, {'step': 2}, {'data': array.array('B', b'abc')},
                                     {'encoding': 'purple8'}, {'encoding': 'purple8'}], start=2):
         publisher.publish(image_message(**change)[0])
-        wait_for(lambda count=count: node._statistics.received == count)
-    assert dict(node._statistics.bad) == {
+        wait_for(lambda count=count: node.statistics.received == count)
+    assert dict(node.statistics.bad) == {
         'empty': 1, 'step': 2, 'truncated': 1, 'encoding purple8': 2}
     assert len(said) == 4
     publisher.publish(image_message(stamp=9)[0])

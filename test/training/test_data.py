@@ -23,7 +23,7 @@ def write_cifar10(folder, per_batch=6):
         labels = DRAWS.integers(0, 10, per_batch).tolist()
         content = {'data': pixels[name], 'labels': labels, 'batch_label': name, 'filenames': []}
         (folder / name).write_bytes(pickle.dumps(content, protocol=2))
-    names = [f'class{number}' for number in range(10)]
+    names = [f'kind{number}' for number in range(10)]
     (folder / 'batches.meta').write_bytes(pickle.dumps({'label_names': names}, protocol=2))
     return pixels
 
@@ -32,7 +32,7 @@ def test_cifar10_reads_planes_of_red_green_and_blue(tmp_path):
     pixels = write_cifar10(tmp_path)
     result = data.load('cifar10', str(tmp_path))
     assert len(result.train) == 30 and len(result.test) == 6
-    assert result.class_ids[3] == 'class3'
+    assert result.class_ids[3] == 'kind3'
     expected = pixels['data_batch_2'][1]
     image = result.train.images[7]
     assert image[0, 0, 1] == expected[1] and image[2, 31, 31] == expected[3071]

@@ -11,18 +11,15 @@ def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
     """
     Return loss and top-1 error, (exits,) each, averaged over the batch.
 
-    Parameters
-    ----------
-    logits: of each exit, (N, classes).
-    labels: (N,).
-    smoothing: share of a target that is spread over all classes.
-    distillation: share of every loss but the last that is the Kullback-Leibler divergence from the
-        last exit's softened answer, no gradient going into that (self-distillation; Li et al.
-        2019).
-    temperature: by which answers are softened for it.
-    mixed: of images that are mixtures, the labels of their second parts and the shares of their
-        first, (N,) each; errors then count the first label.
+    `logits` are those of each exit, (N, classes), for `labels` (N,). `smoothing` is the share of a
+    target that is spread over all classes.
 
+    `distillation` is the share of every loss but the last that is the Kullback-Leibler divergence
+    from the last exit's answer, into which no gradient goes, both softened by `temperature`
+    (self-distillation; Li et al., ICCV 2019).
+
+    `mixed` is for images that are mixtures: the labels of their second parts, and the shares of
+    their first, (N,) each. Errors then count the first label.
     """
     stacked = torch.stack(logits).float()
     exits, images, classes = stacked.shape

@@ -63,12 +63,8 @@ def simulate(base: float, networks: int, answers_inside: bool = True,
     Depths are base^0, base^1, …, not rounded; budgets run out uniformly in the last network, to
     which they belong almost surely in a long sequence.
 
-    Parameters
-    ----------
-    base: exponential base, above 1.
-    networks: how many, at least two.
-    answers_inside: whether networks are anytime networks (EANN) or answer only at their ends.
-    budgets: how many are tried, evenly spaced.
+    Every network of the sequence answers inside, as an EANN's do, or with `answers_inside` false
+    only at its end. `budgets` are tried, evenly spaced.
 
     Raises
     ------

@@ -1,0 +1,117 @@
+"""The action ~/classify: one image and a budget, feedback at every exit, cancel for the answer."""
+
+from anytime_perception import engine
+from anytime_perception.action import Classify
+from anytime_perception.ros.control import why_not
+from anytime_perception.ros.images import check_image, to_rgb
+from anytime_perception.ros.trace import ImageTrace
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.task import Future
+
+_MOST_GOALS = 16       # at once; each holds an image
+_RESULT_SECONDS = 10  # that a result is kept for its client, and the goal's image with it
+
+
+class ClassifyAction:
+    """
+    Serves ~/classify of a perception node, whose engine goals share with the cameras.
+
+    Goals are refined one after the other, the one with the earliest deadline first. Feedback is
+    published by the engine's worker thread; the rest happens on the executor's.
+    """
+
+    def __init__(self, node):
+        self._node = node
+        self._passes: dict[bytes, engine.ImagePass] = {}
+        self._ends: dict[bytes, Future] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._server = ActionServer(
+            node, Classify, '~/classify', self._execute, goal_callback=self._accept,
+            cancel_callback=self._cancel, result_timeout=_RESULT_SECONDS)
+
+    def stop(self) -> None:
+        """End every goal, with the answer it has."""
+        for image_pass in list(self._passes.values()):
+            image_pass.stop(engine.Status.PREEMPTED)
+        for key in list(self._ends):
+            self._finish(key, 'the node was deactivated')
+
+    def close(self) -> None:
+        """Remove the action from the node."""
+        self.stop()
+        self._server.destroy()
+
+    def _accept(self, _goal: Classify.Goal) -> GoalResponse:
+        if len(self._ends) < _MOST_GOALS:
+            return GoalResponse.ACCEPT
+        self._node.get_logger().warning(
+            f'a goal of ~/classify was rejected: {_MOST_GOALS} are waiting already')
+        return GoalResponse.REJECT
+
+    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        image_pass = self._passes.get(bytes(handle.goal_id.uuid))
+        if image_pass is not None:
+            image_pass.stop(engine.Status.PREEMPTED)
+        return CancelResponse.ACCEPT
+
+    async def _execute(self, handle: ServerGoalHandle) -> Classify.Result:
+        """Refine the goal's image; the executor serves others until that ends."""
+        key = bytes(handle.goal_id.uuid)
+        end = self._ends[key] = Future()
+        try:
+            self._offer(key, handle)
+        except ValueError as error:
+            self._finish(key, str(error))
+        reason = await end
+        del self._ends[key]
+        self._numbers.pop(key, None)
+        image_pass = self._passes.pop(key, None)
+        newest = image_pass.newest if image_pass is not None else None
+        result = Classify.Result(success=newest is not None, message=reason)
+        if newest is not None:
+            result.refinement = self._node.outputs.message(newest)
+        if handle.is_cancel_requested:
+            handle.canceled()
+        elif result.success and not reason:
+            handle.succeed()
+        else:
+            handle.abort()
+        return result
+
+    def _offer(self, key: bytes, handle: ServerGoalHandle) -> None:
+        """Hand the image to the engine; raise ValueError with the reason where that can't be."""
+        running, goal = self._node.engine, handle.request
+        if not self._node.active:
+            raise ValueError('the node is not active; activate it first')
+        budget = None
+        if goal.budget_ms:
+            if reason := why_not(running, goal.budget_ms):
+                raise ValueError(reason)
+            budget = goal.budget_ms / 1e3
+        image = goal.image if goal.image.width or not goal.compressed_image.data \
+            else goal.compressed_image
+        check_image(image)
+        size = running.model.preprocessing.size
+
+        def refined(refinement: engine.Refinement) -> None:
+            handle.publish_feedback(
+                Classify.Feedback(refinement=self._node.outputs.message(refinement)))
+            if refinement.status.final:
+                self._finish(key)
+
+        # Streams are numbered, not named after goals: the engine remembers each stream's answer.
+        number = min(set(range(_MOST_GOALS)) - set(self._numbers.values()))
+        self._numbers[key] = number
+        self._passes[key] = running.submit(
+            lambda: to_rgb(image, size), stream=('goal', number), exclusive=True, budget=budget,
+            tag=ImageTrace(image.header), on_refinement=refined,
+            on_failure=lambda error: self._finish(key, str(error)))
+
+    def _finish(self, key: bytes, reason: str = '') -> None:
+        """Let the goal end, from any thread; the first reason counts."""
+        end, executor = self._ends.get(key), self._node.executor
+        if end is not None and not end.done():
+            end.set_result(reason)
+            if executor is not None:
+                executor.wake()

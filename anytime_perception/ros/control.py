@@ -1,0 +1,86 @@
+"""The services with which a planner controls the budget."""
+
+import math
+
+from anytime_perception import engine
+from anytime_perception.ros import parameters
+from anytime_perception.ros.statistics import now
+from anytime_perception.srv import Preempt, SetBudget
+from rclpy.parameter import Parameter
+
+
+class Control:
+    """
+    Serves ~/set_budget and ~/preempt of a perception node.
+
+    The node has `engine` (None without), `active`, `intake`, `outputs` and `statistics`.
+    """
+
+    def __init__(self, node):
+        self._node = node
+        node.create_service(SetBudget, '~/set_budget', self._set_budget)
+        node.create_service(Preempt, '~/preempt', self._preempt)
+
+    def _preempt(self, _request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
+        started = now()
+        if not self._node.active:
+            response.message = 'the node is not active; activate it first'
+            return response
+        # Of the cameras: goals of ~/classify have an answer and an end of their own.
+        answers = [self._node.engine.preempt(topic) for topic in self._node.intake.topics]
+        newest = max(filter(None, answers), default=None,
+                     key=lambda answer: answer.arrival + answer.elapsed)
+        if newest is None:
+            response.message = 'nothing was answered yet'
+            return response
+        response.success = True
+        response.refinement = self._node.outputs.message(newest)
+        response.age_ms = (now() - newest.arrival) * 1e3
+        self._node.statistics.count_preempt(now() - started)
+        return response
+
+    def _set_budget(self, request: SetBudget.Request,
+                    response: SetBudget.Response) -> SetBudget.Response:
+        node, running = self._node, self._node.engine
+        current_only = request.scope == SetBudget.Request.CURRENT_IMAGE
+        response.exit_index = -1
+        response.expected_accuracy = math.nan
+        if running is None:
+            reason = 'the node is not configured; configure it first'
+        elif not current_only:
+            result = node.set_parameters([Parameter('budget_ms', value=request.budget_ms)])[0]
+            reason = result.reason
+        else:
+            reason = why_not(running, request.budget_ms)
+            for topic in node.intake.topics if not reason else ():
+                running.set_budget(request.budget_ms / 1e3, current_only=True, stream=topic)
+        response.accepted = not reason
+        response.message = reason
+        response.budget_ms = (request.budget_ms if response.accepted and current_only
+                              else float(node.get_parameter('budget_ms').value))
+        if running is not None:
+            _expect(running, response)
+        return response
+
+
+def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
+    """Return why `budget_ms` is no budget for this model on this device; empty if it is."""
+    if reason := parameters.reason_against('budget_ms', budget_ms):
+        return reason
+    if running is not None and running.profile.exit_within(budget_ms / 1e3) is None:
+        first = running.profile.p99[0] * 1e3
+        return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up '
+                f'to {first:.1f} ms on this device (p99)')
+    return ''
+
+
+def _expect(running: engine.AnytimeEngine, response: SetBudget.Response) -> None:
+    """Fill in what the budget in force is expected to reach on this device."""
+    profile, measured = running.profile, running.model.measured
+    index = profile.exit_within(response.budget_ms / 1e3)
+    if index is not None:
+        response.exit_index = index
+        response.expected_latency_ms = profile.median[index] * 1e3
+        response.expected_p99_ms = profile.p99[index] * 1e3
+        if measured is not None:
+            response.expected_accuracy = 1 - measured.error[index]

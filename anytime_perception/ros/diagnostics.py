@@ -1,0 +1,114 @@
+"""The node's health on /diagnostics, once a second."""
+
+import math
+import resource
+
+from anytime_perception.ros.statistics import memory_mb, now, Statistics
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+_SECONDS = 1.0
+
+
+class Diagnostics:
+    """
+    Publishes what a perception node has counted, and whether that is healthy.
+
+    The timer runs on the steady clock, so that it does under paused simulation time, too. The node
+    has `engine` (None without), `active`, `intake`, `outputs` and `statistics`.
+    """
+
+    def __init__(self, node, steady_clock):
+        self._node = node
+        self._activated = math.inf
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        node.create_timer(_SECONDS, self.publish, clock=steady_clock)
+
+    def start(self) -> None:
+        """Count silence from now on."""
+        self._activated = now()
+
+    def publish(self) -> None:
+        """Publish the state of now."""
+        node = self._node
+        level, summary = self._health(node.statistics)
+        status = DiagnosticStatus(
+            level=level, message=summary,
+            name=f'{node.get_fully_qualified_name().lstrip("/")}: images',
+            hardware_id=str(node.engine.device) if node.engine is not None else '',
+            values=[KeyValue(key=key, value=_text(value))
+                    for key, value in self._values(node.statistics).items()])
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _health(self, statistics: Statistics) -> tuple[bytes, str]:
+        node = self._node
+        if node.engine is None:
+            return DiagnosticStatus.WARN, 'not configured'
+        if not node.active:
+            return DiagnosticStatus.OK, 'inactive'
+        if not node.intake.subscribed:
+            return DiagnosticStatus.OK, 'nobody listens (lazy)'
+        limit = {name: float(node.get_parameter(name).value) for name in
+                 ('error_silence_s', 'warn_rate_hz', 'warn_age_ms', 'warn_missed')}
+        silence = now() - max(statistics.last_arrival, self._activated)
+        if silence > limit['error_silence_s']:
+            return DiagnosticStatus.ERROR, f'no image for {silence:.0f} s'
+        rate, age = statistics.rate(now()), statistics.age(0.5) * 1e3
+        missed, bad = statistics.missed_share, sum(statistics.bad.values())
+        complaints = [text for wrong, text in (
+            (bad, f'{bad} images were dropped as unusable'),
+            (statistics.received > 1 and rate < limit['warn_rate_hz'],
+             f'{rate:.1f} images a second'),
+            (age > limit['warn_age_ms'], f'images are {age:.0f} ms old when they arrive'),
+            (missed > limit['warn_missed'], f'{missed:.0%} of the deadlines are missed')) if wrong]
+        if complaints:
+            return DiagnosticStatus.WARN, '; '.join(complaints)
+        return DiagnosticStatus.OK, 'active'
+
+    def _values(self, statistics: Statistics) -> dict:
+        node = self._node
+        failed = statistics.bad['failed']
+        rate = statistics.rate(now())
+        values = {
+            'images_received': statistics.received,
+            'images_bad': sum(statistics.bad.values()) - failed,
+            **{f'images_bad ({kind})': number for kind, number in list(statistics.bad.items())
+               if kind != 'failed'},
+            'images_replaced': (node.engine.counts.replaced - statistics.replaced_before
+                                if node.engine is not None else 0),
+            'images_started': statistics.started,
+            'images_failed': failed,
+            'images_stale': statistics.stale,
+            'images_unstamped': statistics.unstamped,
+            'images_from_the_future': statistics.future,
+            'input_rate_hz': rate,
+            'camera_period_ms': 1e3 / rate if rate else math.nan,
+            'age_at_arrival_p50_ms': statistics.age(0.5) * 1e3,
+            'age_at_arrival_p95_ms': statistics.age(0.95) * 1e3,
+            'oldest_start_ms': statistics.oldest_start * 1e3,
+            'refinements': node.outputs.published,
+            'deadlines': statistics.budgeted,
+            'deadlines_missed': statistics.missed,
+            'preempts': statistics.preempts,
+            'preempt_p50_ms': statistics.preempt(0.5) * 1e3,
+            'preempt_p95_ms': statistics.preempt(0.95) * 1e3,
+            'preempt_p99_ms': statistics.preempt(0.99) * 1e3,
+            'preempt_max_ms': statistics.preempt(1.0) * 1e3,
+            'memory_mb': memory_mb(),
+            'peak_memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        if node.engine is not None:
+            model, profile = node.engine.model, node.engine.profile
+            values['model'], values['model_sha256'] = model.name, model.sha256
+            for index, profiled in enumerate(profile.median):
+                values[f'exit {index} images'] = statistics.exits[index]
+                values[f'exit {index} median_ms'] = statistics.elapsed(index) * 1e3
+                values[f'exit {index} profile_ms'] = float(profiled) * 1e3
+        return values
+
+
+def _text(value) -> str:
+    if isinstance(value, float):
+        return '' if math.isnan(value) else f'{value:.3f}'
+    return str(value)

@@ -1,0 +1,117 @@
+"""Answers out: refinements at the chosen rate, the annotated picture, vision_msgs, traces."""
+
+from anytime_perception import engine
+from anytime_perception.model_file import Model
+from anytime_perception.msg import ModelInfo, Refinement, Trace
+from anytime_perception.ros import vision
+from anytime_perception.ros.annotated import Annotator
+from anytime_perception.ros.messages import model_info_message, refinement_message
+from anytime_perception.ros.trace import ImageTrace, TraceFile
+import rclpy
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Outputs:
+    """
+    The publishers of a node's answers.
+
+    `publish` is called from the worker thread, or from whoever stopped an image; everything else
+    from the executor's.
+
+    Attributes
+    ----------
+    rate: every, final or change: which refinements are published.
+    top_k: how many classes they name.
+    published: number of refinements published.
+
+    """
+
+    def __init__(self, node: LifecycleNode):
+        self.rate = 'every'
+        self.top_k = 3
+        self.published = 0
+        self._node = node
+        self._model: Model | None = None
+        self._trace_file: TraceFile | None = None
+        self._refinements = node.create_publisher(Refinement, '~/refinements', 50)
+        self._model_info = node.create_publisher(ModelInfo, '~/model_info', LATCHED)
+        self._annotated = node.create_publisher(Image, '~/annotated', 1)
+        self._trace = node.create_publisher(Trace, '~/trace', 50)
+        self._classification, self._label_info = vision.publishers(node, LATCHED)
+        self._annotator = Annotator(self._annotated.publish)
+
+    def configure(self, model: Model, device: str, profile: engine.LatencyProfile,
+                  trace_path: str) -> None:
+        """
+        Announce a model, whose answers follow.
+
+        Raises
+        ------
+        OSError: if the file for traces can't be written.
+
+        """
+        self._model = model
+        self._trace_file = TraceFile(trace_path) if trace_path else None
+        stamp = self._node.get_clock().now().to_msg()
+        self._model_info.publish(model_info_message(model, device, profile, stamp))
+        if self._label_info is not None:
+            self._label_info.publish(vision.label_info(model, stamp))
+
+    def cleanup(self) -> None:
+        """Forget the model, close the file."""
+        if self._trace_file is not None:
+            self._trace_file.close()
+            self._trace_file = None
+
+    def close(self) -> None:
+        """End the thread that draws."""
+        self.cleanup()
+        self._annotator.close()
+
+    def wanted(self) -> bool:
+        """Return whether anybody listens to what comes of images."""
+        return any(publisher is not None and publisher.get_subscription_count() for publisher in
+                   (self._refinements, self._annotated, self._classification, self._trace))
+
+    def message(self, refinement: engine.Refinement) -> Refinement:
+        """Return the message of a refinement whose tag is an ImageTrace."""
+        return refinement_message(
+            refinement, refinement.tag.header, self._model.class_ids, self.top_k)
+
+    def publish(self, refinement: engine.Refinement) -> None:
+        """Publish what is wanted of a refinement whose tag is an ImageTrace."""
+        trace: ImageTrace = refinement.tag
+        if not rclpy.ok(context=self._node.context):
+            return
+        final = refinement.status.final
+        changed = trace.answered(refinement)
+        if final or self.rate == 'every' or (self.rate == 'change' and changed):
+            message = self.message(refinement)
+            self._refinements.publish(message)
+            self.published += 1
+            if self._classification is not None and \
+                    self._classification.get_subscription_count():
+                self._classification.publish(vision.classification(message))
+        if final:
+            self._finish(refinement, trace)
+
+    def _finish(self, refinement: engine.Refinement, trace: ImageTrace) -> None:
+        """Publish what is published once for an image."""
+        trace.published()
+        if self._annotated.get_subscription_count() and trace.picture is not None:
+            self._annotator.offer(trace.picture, self.message(refinement))
+        trace.picture = None
+        if self._trace_file is not None or self._trace.get_subscription_count():
+            message = trace.message(refinement)
+            self._trace.publish(message)
+            if self._trace_file is not None:
+                self._trace_file.write(message)
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether somebody looks at ~/annotated, so that pictures are needed to the end."""
+        return self._annotated.get_subscription_count() > 0

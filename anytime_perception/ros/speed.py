@@ -1,0 +1,96 @@
+"""A budget that follows the robot's speed: who moves fast must decide soon."""
+
+from collections.abc import Callable
+import math
+
+from anytime_perception.ros.statistics import now
+from geometry_msgs.msg import TwistStamped, Vector3
+import numpy as np
+
+try:
+    from nav_msgs.msg import Odometry
+except ImportError:
+    Odometry = None
+
+_STALE = 1.0  # seconds after which a speed is not believed any more
+
+
+def speed_table(text: str) -> list[tuple[float, float]]:
+    """
+    Return the points (speed in m/s, budget in ms) of a text like '0:100, 0.5:40, 2:10'.
+
+    Raises
+    ------
+    ValueError: if it is not such a text, speeds do not grow, or a budget is not positive and
+        finite.
+
+    """
+    points = []
+    for pair in filter(None, (pair.strip() for pair in text.split(','))):
+        speed, colon, budget = pair.partition(':')
+        try:
+            points.append((float(speed), float(budget)))
+        except ValueError:
+            colon = ''
+        if not colon:
+            raise ValueError(f'speed_budgets has {pair!r}; it must be pairs SPEED:BUDGET in m/s '
+                             "and ms, such as '0:100, 0.5:40, 2:10'")
+    for (speed, budget), (before, _) in zip(points, [(-math.inf, 0.0), *points]):
+        if not before < speed < math.inf or speed < 0:
+            raise ValueError(f'speed_budgets has speed {speed:g} m/s; speeds must be at least 0, '
+                             'and grow')
+        if not 0 < budget < math.inf:
+            raise ValueError(f'speed_budgets has budget {budget:g} ms; it must be above 0 and '
+                             'finite')
+    return points
+
+
+class SpeedBudget:
+    """
+    Maps the speed heard on `speed` (TwistStamped) or `odometry` to a budget.
+
+    Between the points of the table it is interpolated. Without a speed that is at most a second
+    old, the robot may be at its fastest: the shortest budget of the table holds.
+    """
+
+    def __init__(self, node, changed: Callable[[], None]):
+        self._node = node
+        self._changed = changed
+        self._table: list[tuple[float, float]] = []
+        self._speed = math.inf
+        self._heard = -math.inf
+        self._subscriptions: list = []
+
+    def start(self, table: str) -> None:
+        """Begin to listen, if there is a table, written as for `speed_table`."""
+        self._table = speed_table(table)
+        if not self._table:
+            return
+        self._subscriptions = [self._node.create_subscription(
+            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), 1)]
+        if Odometry is not None:
+            self._subscriptions.append(self._node.create_subscription(
+                Odometry, 'odometry', lambda message: self._hear(message.twist.twist.linear), 1))
+
+    def stop(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+        self._table = []
+
+    @property
+    def budget_ms(self) -> float:
+        """The budget for the speed now, inf without a table."""
+        if not self._table:
+            return math.inf
+        speeds, budgets = zip(*self._table)
+        if now() > self._heard + _STALE:
+            return min(budgets)
+        return float(np.interp(self._speed, speeds, budgets))
+
+    def _hear(self, velocity: Vector3) -> None:
+        speed = math.hypot(velocity.x, velocity.y, velocity.z)
+        if math.isfinite(speed):
+            self._speed, self._heard = speed, now()
+            self._changed()

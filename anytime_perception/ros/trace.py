@@ -1,0 +1,93 @@
+"""When what happened to an image."""
+
+import csv
+from pathlib import Path
+
+from anytime_perception import engine
+from anytime_perception.msg import Trace
+from anytime_perception.ros.statistics import now
+import numpy as np
+from std_msgs.msg import Header
+
+
+class ImageTrace:
+    """
+    The times of one image, filled in as it goes its way; it is the tag of its refinements.
+
+    Attributes
+    ----------
+    header: of its message.
+    age: seconds from its stamp to its arrival, on the node's clock.
+    picture: kept only while somebody wants to see it.
+
+    """
+
+    def __init__(self, header: Header, arrival: float = 0.0, age: float = 0.0):
+        self.header = header
+        self.age = age
+        self.picture: np.ndarray | None = None
+        self._arrival = arrival
+        self._started = self._decoded = self._published = 0.0
+        self._exits: list[float] = []
+        self._answer: int | None = None
+
+    def started(self) -> None:
+        """Note that work on the image begins."""
+        self._started = now() - self._arrival
+
+    def decoded(self) -> None:
+        """Note that the picture is there."""
+        self._decoded = now() - self._arrival
+
+    def answered(self, refinement: engine.Refinement) -> bool:
+        """Note an answer; return whether it differs from the one before."""
+        if refinement.exit_index >= len(self._exits):
+            self._exits.append(refinement.elapsed)
+        changed = refinement.class_index != self._answer
+        self._answer = refinement.class_index
+        return changed
+
+    def published(self) -> None:
+        """Note that the last answer was published."""
+        self._published = now() - self._arrival
+
+    @property
+    def waited(self) -> float:
+        """Seconds from arrival to start."""
+        return self._started
+
+    def message(self, refinement: engine.Refinement) -> Trace:
+        """Return the message, given the image's final refinement."""
+        return Trace(
+            header=self.header, age_ms=self.age * 1e3, start_ms=self._started * 1e3,
+            decoded_ms=self._decoded * 1e3, exit_ms=[1e3 * seconds for seconds in self._exits],
+            published_ms=self._published * 1e3, budget_ms=refinement.budget * 1e3,
+            status=int(refinement.status))
+
+
+class TraceFile:
+    """Traces as CSV, a line for each image; opened anew, so it holds one run."""
+
+    COLUMNS = ('stamp', 'frame_id', 'age_ms', 'start_ms', 'decoded_ms', 'exits', 'first_exit_ms',
+               'last_exit_ms', 'published_ms', 'budget_ms', 'status')
+
+    def __init__(self, path: str):
+        self._file = open(Path(path).expanduser(), 'w', newline='', buffering=1)
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(self.COLUMNS)
+
+    def write(self, trace: Trace) -> None:
+        """Add the line of one image."""
+        stamp = f'{trace.header.stamp.sec}.{trace.header.stamp.nanosec:09d}'
+        times = (trace.age_ms, trace.start_ms, trace.decoded_ms)
+        ends = (trace.exit_ms[0], trace.exit_ms[-1], trace.published_ms, trace.budget_ms)
+        try:
+            self._writer.writerow([
+                stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
+                len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status])
+        except ValueError:
+            pass  # closed while the last image ended
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
