@@ -1,0 +1,164 @@
+"""The action ~/classify: goals are refined before the camera's images, and can be cancelled."""
+
+import math
+import threading
+
+from action_msgs.msg import GoalStatus
+from anytime_perception.action import Classify
+from anytime_perception.msg import Refinement
+from anytime_perception.ros import classify
+import numpy as np
+import pytest
+from rclpy.action import ActionClient
+from served import CLASS_IDS, wait_for, WAIT_SECONDS
+from test_perception_node import finals, image_message, NAME, send
+
+
+class Goals:
+    """A client of the action that keeps feedback and waits for results."""
+
+    def __init__(self, node):
+        self._client = ActionClient(node, Classify, f'{NAME}/classify')
+        assert self._client.wait_for_server(WAIT_SECONDS)
+
+    def send(self, goal):
+        feedback = []
+        handle = self.wait(self._client.send_goal_async(
+            goal, feedback_callback=lambda message: feedback.append(message.feedback.refinement)))
+        return handle, feedback
+
+    def result(self, handle):
+        return self.wait(handle.get_result_async())
+
+    @staticmethod
+    def wait(future):
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(WAIT_SECONDS)
+        return future.result()
+
+    def ask(self, goal):
+        handle, feedback = self.send(goal)
+        response = self.result(handle)
+        return response.status, response.result, feedback
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Return an event that images of goals wait for, on the worker, before they are decoded."""
+    go = threading.Event()
+    to_rgb = classify.to_rgb
+
+    def wait_and_decode(*arguments):
+        assert go.wait(WAIT_SECONDS)
+        return to_rgb(*arguments)
+
+    monkeypatch.setattr(classify, 'to_rgb', wait_and_decode)
+    yield go
+    go.set()
+
+
+def test_a_goal_is_refined_to_the_end(perception, client):
+    perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    status, result, feedback = Goals(client).ask(
+        Classify.Goal(image=image_message(stamp=5)[0], budget_ms=math.inf))
+    assert status == GoalStatus.STATUS_SUCCEEDED and result.success and not result.message
+    assert result.refinement.status == Refinement.COMPLETE
+    assert result.refinement.header.stamp.sec == 5
+    assert result.refinement.class_ids[0] in CLASS_IDS
+    wait_for(lambda: len(feedback) == result.refinement.exit_count)
+    assert feedback[-1] == result.refinement
+    assert not heard  # the topic is the camera's
+
+
+def test_the_budget_of_a_goal_holds(perception, client):
+    perception(budget_ms=1000.0)
+    goals = Goals(client)
+    message = image_message()[0]
+    _, result, _ = goals.ask(Classify.Goal(image=message, budget_ms=500.0))
+    assert result.refinement.budget_ms == 500.0
+    _, result, _ = goals.ask(Classify.Goal(image=message))
+    assert result.refinement.budget_ms == 1000.0
+
+
+@pytest.mark.parametrize('goal, text', [
+    (Classify.Goal(), '0x0'),
+    (Classify.Goal(image=image_message(encoding='purple8')[0]), 'purple8'),
+    (Classify.Goal(image=image_message()[0], budget_ms=-3.0), 'budget_ms is -3.0'),
+    (Classify.Goal(image=image_message()[0], budget_ms=1e-6), 'shorter than the first exit')])
+def test_an_impossible_goal_is_aborted_with_the_reason(perception, client, goal, text):
+    perception()
+    status, result, feedback = Goals(client).ask(goal)
+    assert status == GoalStatus.STATUS_ABORTED and not result.success and not feedback
+    assert text in result.message
+
+
+def test_a_goal_for_an_inactive_node_is_aborted_with_the_reason(perception, client):
+    perception(autostart=False)
+    status, result, _ = Goals(client).ask(Classify.Goal(image=image_message()[0]))
+    assert status == GoalStatus.STATUS_ABORTED and 'not active' in result.message
+
+
+def test_a_cancelled_goal_ends_with_its_first_answer(perception, client, held):
+    perception()
+    goals = Goals(client)
+    handle, _ = goals.send(Classify.Goal(image=image_message(stamp=8)[0], budget_ms=math.inf))
+    goals.wait(handle.cancel_goal_async())
+    held.set()
+    response = goals.result(handle)
+    assert response.status == GoalStatus.STATUS_CANCELED and response.result.success
+    assert response.result.refinement.exit_index == 0
+    assert response.result.refinement.status == Refinement.PREEMPTED
+
+
+def test_the_newest_camera_image_follows_the_goal(perception, client, held):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    goals = Goals(client)
+    handle, _ = goals.send(Classify.Goal(image=image_message()[0], budget_ms=math.inf))
+    publisher = send(client, image_message(stamp=1)[0])
+    wait_for(lambda: node.statistics.received == 1)
+    for stamp in (2, 3):
+        publisher.publish(image_message(stamp=stamp)[0])
+        wait_for(lambda stamp=stamp: node.statistics.received == stamp)
+    held.set()
+    assert goals.result(handle).result.refinement.status == Refinement.COMPLETE
+    wait_for(lambda: finals(heard))
+    assert {message.header.stamp.sec for message in heard} == {3}
+
+
+def test_deactivating_ends_all_goals(perception, client, held):
+    node = perception()
+    goals = Goals(client)
+    sent = [goals.send(Classify.Goal(image=image_message()[0]))[0] for _ in range(3)]
+    node.trigger_deactivate()
+    held.set()
+    for handle in sent:
+        response = goals.result(handle)
+        assert response.status == GoalStatus.STATUS_ABORTED
+        assert 'deactivated' in response.result.message
+
+
+def test_too_many_goals_are_rejected_and_the_node_goes_on(perception, client, held):
+    perception()
+    goals = Goals(client)
+    goal = Classify.Goal(image=image_message()[0])
+    sent = [goals.send(goal)[0] for _ in range(classify._MOST_GOALS + 1)]
+    assert [handle.accepted for handle in sent] == [True] * classify._MOST_GOALS + [False]
+    held.set()
+    for handle in sent[:-1]:
+        assert goals.result(handle).result.success
+    assert goals.ask(goal)[1].success
+
+
+def test_goals_give_what_the_camera_gives(perception, client):
+    perception()
+    message, _ = image_message(stamp=4)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    send(client, message)
+    answer = wait_for(lambda: finals(heard))[0]
+    _, result, _ = Goals(client).ask(Classify.Goal(image=message, budget_ms=math.inf))
+    assert result.refinement.class_ids == answer.class_ids
+    assert np.allclose(result.refinement.scores, answer.scores, atol=1e-5)
