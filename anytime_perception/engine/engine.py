@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 import logging
-import math
 import threading
 import time
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from anytime_perception.engine.budget import Budget
 from anytime_perception.engine.device import choose_device
 from anytime_perception.engine.image_pass import ImagePass
+from anytime_perception.engine.places import Places
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.refiner import Refiner
@@ -81,7 +81,7 @@ class AnytimeEngine:
         self._threads = threads
         self._current: ImagePass | None = None  # in flight, or the last that was
         self._started = 0.0                     # when it was taken
-        self._waiting: dict[Hashable, ImagePass] = {}  # each stream's place for its newest image
+        self._places = Places()
         # The newest of the passes before the current one: of each stream and (None) of all.
         self._last: dict[Hashable, Refinement] = {}
         self._closing = False
@@ -184,8 +184,7 @@ class AnytimeEngine:
         with self._wake:
             if self._closing:
                 raise RuntimeError('the engine is closed') from self.failure
-            replaced = self._waiting.get(stream)
-            self._waiting[stream] = image_pass
+            replaced = self._places.put(image_pass)
             self.counts.submitted += 1
             self.counts.replaced += replaced is not None
             self._wake.notify()
@@ -237,9 +236,9 @@ class AnytimeEngine:
     def _close_entry(self) -> None:
         with self._wake:
             self._closing = True
-            waiting, self._waiting = self._waiting, {}
+            waiting = self._places.clear()
             self._wake.notify()
-        for image_pass in waiting.values():
+        for image_pass in waiting:
             image_pass.drop()
 
     def _work(self, ready: Future) -> None:
@@ -257,7 +256,9 @@ class AnytimeEngine:
         with torch.inference_mode():
             while (image_pass := self._take()) is not None:
                 try:
-                    refiner.refine(image_pass, self._superseded, lambda: self._closing)
+                    refiner.refine(
+                        image_pass, lambda: self._places.supersede(image_pass, self._started),
+                        lambda: self._closing)
                 except Exception as error:
                     self.counts.failed += 1
                     image_pass.drop(error)
@@ -274,30 +275,13 @@ class AnytimeEngine:
         """Wait for an image and make it the one in flight; None when the engine closes."""
         with self._wake:
             self._idle_since = time.monotonic()
-            self._wake.wait_for(lambda: self._waiting or self._closing)
+            self._wake.wait_for(lambda: self._places or self._closing)
             if self._closing:
                 return None
             current = self._current
             if current is not None and current.newest is not None:
                 self._last[None] = self._last[current.stream] = current.newest
-            taken = min(self._waiting.values(), key=lambda waiting: (
-                not waiting.exclusive, waiting.deadline, waiting.arrival))
             self._started = time.monotonic()
-            self._current = self._waiting.pop(taken.stream)
+            self._current = self._places.take()
             self.counts.started += 1
-            return taken
-
-    def _superseded(self) -> bool:
-        """Return whether the image in flight, once answered, has to give way."""
-        if not self._waiting:
-            return False
-        current = self._current
-        for waiting in list(self._waiting.values()):
-            if waiting.stream == current.stream:
-                return True
-            # Equal shares: what is left until the other's deadline is split in two.
-            share_end = (self._started + waiting.deadline) / 2
-            if not current.exclusive and (
-                    waiting.exclusive or math.isinf(share_end) or time.monotonic() > share_end):
-                return True
-        return False
+            return self._current

@@ -1,0 +1,58 @@
+"""Where images wait: a place for the newest of each stream, and who goes next."""
+
+from collections.abc import Hashable
+import math
+import time
+
+from anytime_perception.engine.image_pass import ImagePass
+
+
+class Places:
+    """
+    One place per stream.
+
+    `put`, `take` and `clear` are called with the engine's lock held; whether anybody waits, and
+    whether the image in flight must give way, may be asked without it.
+    """
+
+    def __init__(self):
+        self._waiting: dict[Hashable, ImagePass] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def put(self, image_pass: ImagePass) -> ImagePass | None:
+        """Put an image into its stream's place; return the one that it replaces, if any."""
+        replaced = self._waiting.get(image_pass.stream)
+        self._waiting[image_pass.stream] = image_pass
+        return replaced
+
+    def take(self) -> ImagePass:
+        """Take the exclusive image, else that with the earliest deadline, else the oldest."""
+        taken = min(self._waiting.values(), key=lambda waiting: (
+            not waiting.exclusive, waiting.deadline, waiting.arrival))
+        return self._waiting.pop(taken.stream)
+
+    def clear(self) -> list[ImagePass]:
+        """Empty all places and return what was in them."""
+        waiting, self._waiting = self._waiting, {}
+        return list(waiting.values())
+
+    def supersede(self, current: ImagePass, started: float) -> bool:
+        """
+        Return whether `current`, in flight since `started`, must give way once it is answered.
+
+        To a newer image of its stream, at once. To another stream's when its share is over, half
+        of what there was until the other's deadline; at once to one without a deadline, or to an
+        exclusive one. To no other stream's if it is exclusive itself.
+        """
+        if not self._waiting:
+            return False
+        for waiting in list(self._waiting.values()):
+            if waiting.stream == current.stream:
+                return True
+            share_end = (started + waiting.deadline) / 2
+            if not current.exclusive and (
+                    waiting.exclusive or math.isinf(share_end) or time.monotonic() > share_end):
+                return True
+        return False
