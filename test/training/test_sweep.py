@@ -4,7 +4,7 @@ import json
 
 from anytime_training import cli
 from anytime_training.config import CONFIGS, read_config_file, TrainConfig
-from anytime_training.sweep import plan_jobs
+from anytime_training.sweep import parse_vary, plan_jobs
 import pytest
 
 TINY = {'input_size': 8, 'channels': 2, 'units_per_block': [1], 'epochs': 1}
@@ -49,12 +49,13 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path, capsys):
     assert (tmp_path / 'runs' / 'tiny_dataset=digits_seed=0' / 'evaluation.json').exists()
 
 
-def test_values_may_be_lists(tmp_path):
-    assert cli.main([
-        'sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
-        '--vary', 'units_per_block=[1],[1,2]', '--devices', 'cpu']) == 0
-    names = sorted(run.name for run in (tmp_path / 'runs').iterdir())
-    assert names == ['tiny_units_per_block=1-2_seed=0', 'tiny_units_per_block=1_seed=0']
+def test_values_may_be_words_numbers_or_lists(tmp_path):
+    assert parse_vary('strategy=none,aann') == ('strategy', ['none', 'aann'])
+    assert parse_vary('tau=0.5,1.0') == ('tau', ['0.5', '1.0'])
+    lists = parse_vary('units_per_block=[1],[1,2]')
+    assert lists == ('units_per_block', ['[1]', '[1, 2]'])
+    names = [job.folder.name for job in plan_jobs(tmp_path, ['tiny'], [0], [lists], [])]
+    assert names == ['tiny_units_per_block=1_seed=0', 'tiny_units_per_block=1-2_seed=0']
 
 
 @pytest.mark.parametrize('options', [['--vary', 'epoch=1,2'], ['--vary', 'epochs'],

@@ -13,7 +13,7 @@ from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
 from anytime_training.run import CONFIG, execute_run, MODEL, start_run
-from anytime_training.sweep import plan_jobs, run_jobs
+from anytime_training.sweep import parse_vary, plan_jobs, run_jobs
 
 
 def train(arguments: Namespace) -> None:
@@ -54,16 +54,7 @@ def evaluate(arguments: Namespace) -> None:
 
 def sweep(arguments: Namespace) -> None:
     """Run many trainings."""
-    vary = []
-    for assignment in arguments.vary:
-        key, sign, values = assignment.partition('=')
-        if not sign:
-            raise ValueError(f'--vary {assignment} is not of the form KEY=VALUE,VALUE')
-        try:
-            texts = [json.dumps(value) for value in json.loads(f'[{values}]')]  # lists keep commas
-        except ValueError:
-            texts = values.split(',')
-        vary.append((key, texts))
+    vary = [parse_vary(text) for text in arguments.vary]
     for device in arguments.devices:
         choose_device(device)
     common = [f'{name}={getattr(arguments, name)}' for name in ('dataset', 'data')
