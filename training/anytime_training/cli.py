@@ -26,8 +26,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f'anytime {arguments.name}: error: {error.strerror or error}: {place} (what was '
               'written before is intact)', file=sys.stderr)
     except KeyboardInterrupt:
-        hint = f'; go on with: anytime train --resume --output {arguments.output}' \
-            if arguments.name == 'train' else ''
+        output = getattr(arguments, 'output', '')
+        hint = {'train': f'; go on with: anytime train --resume --output {output}',
+                'sweep': '; the same command again goes on'}.get(arguments.name, '')
         print(f'\nanytime {arguments.name}: interrupted{hint}', file=sys.stderr)
         return 130
     return 2
