@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from anytime_perception.files import write_atomically
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from safetensors import safe_open, SafetensorError
 from safetensors.torch import save_file
@@ -137,6 +137,9 @@ def load(path: str | Path) -> Model:
                      sha256)
     except ModelFileError as error:
         raise ModelFileError(f'{path}: {error}') from error
+    except ImportError as error:
+        raise ModelFileError(f'{path} holds a backbone of torchvision, which cannot be imported '
+                             f'({error}); install it with pip install torchvision') from error
     except SafetensorError as error:
         raise ModelFileError(
             f'{path} is not a model file, or is truncated or damaged: {error}') from error
@@ -163,11 +166,12 @@ def _parse_header(metadata: dict[str, str] | None) -> dict:
 def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
     """Return the network of a header, without memory for its weights yet."""
     for config in header['networks']:
-        if config['units_per_block'] > _MAX_UNITS_PER_BLOCK:
+        if config.get('units_per_block', 0) > _MAX_UNITS_PER_BLOCK:
             raise ModelFileError(f'units_per_block is {config["units_per_block"]}; at most '
                                  f'{_MAX_UNITS_PER_BLOCK} is believed')
     with torch.device('meta'):
-        networks = [AnytimeNetwork(**config) for config in header['networks']]
+        networks = [(AnytimeBackbone if 'backbone' in config else AnytimeNetwork)(**config)
+                    for config in header['networks']]
         return AnytimeSequence(networks) if header['sequence'] else networks[0]
 
 

@@ -1,8 +1,10 @@
 """Anytime networks: units, exits, ANN, EANN and their cost. Knows torch and nothing else."""
 
+from anytime_perception.networks.backbone import AnytimeBackbone, BACKBONES
 from anytime_perception.networks.cost import count_macs
 from anytime_perception.networks.network import AnytimeNetwork
 from anytime_perception.networks.sequence import AnytimeSequence
 from anytime_perception.networks.stage import Stage
 
-__all__ = ['AnytimeNetwork', 'AnytimeSequence', 'Stage', 'count_macs']
+__all__ = ['AnytimeBackbone', 'AnytimeNetwork', 'AnytimeSequence', 'BACKBONES', 'Stage',
+           'count_macs']

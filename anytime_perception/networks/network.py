@@ -4,8 +4,10 @@ The anytime network (ANN): a residual network that answers at many depths.
 See sections 3.1 and 4.1 of the paper.
 """
 
+import itertools
+
 from anytime_perception.networks import layers
-from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
+from anytime_perception.networks.stage import count_stage_costs, cut_stages, run_stages, Stage
 from torch import nn, Tensor
 
 BLOCKS = 3
@@ -54,12 +56,6 @@ class AnytimeNetwork(nn.Module):
         if head != 'pool':  # left out else, so that files of the paper's networks stay the same
             self.config['head'] = head
         self.depth = BLOCKS * units_per_block
-        if first_exit > self.depth:
-            raise ValueError(f'first_exit is {first_exit}, '
-                             f'but the network is only {self.depth} units deep')
-        if period > self.depth:
-            raise ValueError(f'period is {period}, '
-                             f'but the network is only {self.depth} units deep')
         self.num_classes = num_classes
         self.input_size = input_size
         self.image_shape = (1, in_channels, input_size, input_size)
@@ -67,24 +63,18 @@ class AnytimeNetwork(nn.Module):
         count_stage_costs(self.stages, self.image_shape)
 
     def _build_stages(self) -> list[Stage]:
-        """Return the network as stages, cut after every depth L, L - s, L - 2s and so on."""
         config = self.config
-        channels = config['channels']
-        exit_kind = layers.HEADS[config.get('head', 'pool')]
-        stages = []
-        trunk = [layers.stem(config['in_channels'], channels, config['input_size'])]
-        for depth in range(1, self.depth + 1):
-            starts_block = depth > 1 and (depth - 1) % config['units_per_block'] == 0
-            if starts_block:
-                trunk.append(layers.transition(channels))
-                channels *= 2
-            trunk.append(layers.Unit(channels))
-            if (self.depth - depth) % config['period'] == 0:
-                head = (exit_kind(channels, config['num_classes'])
-                        if depth >= config['first_exit'] else None)
-                stages.append(Stage(nn.Sequential(*trunk), head, depth, takes_image=not stages))
-                trunk = []
-        return stages
+        make_head = layers.HEADS[config.get('head', 'pool')]
+        channels = [config['channels'] * 2 ** block for block in range(BLOCKS)
+                    for _ in range(config['units_per_block'])]
+        units = [[layers.stem(config['in_channels'], channels[0], config['input_size']),
+                  layers.Unit(channels[0])]]
+        for before, after in itertools.pairwise(channels):
+            starts_block = [layers.transition(before)] if after > before else []
+            units.append([*starts_block, layers.Unit(after)])
+        return cut_stages(
+            units, lambda depth: make_head(channels[depth - 1], config['num_classes']),
+            config['period'], config['first_exit'])
 
     @property
     def exits(self) -> list[Stage]:

@@ -1,6 +1,6 @@
 """The stage: the smallest piece of a network that is run whole."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from anytime_perception.networks.cost import count_macs
 from torch import nn, Tensor
@@ -36,6 +36,33 @@ class Stage(nn.Module):
         """Return the features for the next stage and this exit's logits (None without a head)."""
         features = self.trunk(features)
         return features, None if self.head is None else self.head(features)
+
+
+def cut_stages(units: list[list[nn.Module]], make_head: Callable[[int], nn.Module], period: int,
+               first_exit: int) -> list[Stage]:
+    """
+    Return stages that end after every depth L, L - s, L - 2s and so on (paper, appendix B).
+
+    `units` holds the modules of each of the L units, s is `period`; `make_head(depth)` gives the
+    head of an exit, and there is none before depth `first_exit`.
+
+    Raises
+    ------
+    ValueError: for a period or first exit that the network is not deep enough for.
+
+    """
+    for name, value in (('first_exit', first_exit), ('period', period)):
+        if value > len(units):
+            raise ValueError(f'{name} is {value}, but the network is only {len(units)} units deep')
+    stages: list[Stage] = []
+    trunk: list[nn.Module] = []
+    for depth, unit in enumerate(units, start=1):
+        trunk += unit
+        if (len(units) - depth) % period == 0:
+            head = make_head(depth) if depth >= first_exit else None
+            stages.append(Stage(nn.Sequential(*trunk), head, depth, takes_image=not stages))
+            trunk = []
+    return stages
 
 
 def count_stage_costs(stages: Iterable[Stage], image_shape: tuple[int, ...]) -> None:
