@@ -3,6 +3,7 @@
 from anytime_perception.engine.folding import FoldedUnit
 from anytime_perception.networks.layers import CoarseExit, Exit
 import numpy as np
+import openvino
 from openvino import Node
 from openvino import opset13 as ops
 import torch
@@ -13,9 +14,12 @@ def add_layers(module: nn.Module, features: Node) -> Node:
     """
     Return the node that computes the folded `module` on `features` (1, C, H, W).
 
+    Our own layers are built directly, which takes milliseconds; those of torchvision's backbones
+    are converted by OpenVINO, which takes up to a second each.
+
     Raises
     ------
-    NotImplementedError: for a layer that is none of ours.
+    NotImplementedError: for any other layer.
 
     """
     if isinstance(module, nn.Sequential):
@@ -37,18 +41,27 @@ def add_layers(module: nn.Module, features: Node) -> Node:
         pooled = ops.reduce_mean(ops.relu(features), np.array([2, 3]), keep_dims=False)
         logits = ops.matmul(pooled, _numbers(module.fc.weight), False, True)
         return ops.add(logits, _numbers(module.fc.bias[None]))
+    if type(module).__module__.startswith(('torch.nn.', 'torchvision.')):
+        return _converted(module, features)
     raise NotImplementedError(f'there is no OpenVINO graph of a {type(module).__name__}')
 
 
 def _convolution(conv: nn.Conv2d, features: Node) -> Node:
     if conv.groups != 1 or isinstance(conv.padding, str):
-        raise NotImplementedError('there is no OpenVINO graph of a grouped convolution')
+        return _converted(conv, features)
     padding = list(conv.padding)
     result = ops.convolution(features, _numbers(conv.weight), list(conv.stride), padding, padding,
                              list(conv.dilation))
     if conv.bias is None:
         return result
     return ops.add(result, _numbers(conv.bias.reshape(1, -1, 1, 1)))
+
+
+def _converted(module: nn.Module, features: Node) -> Node:
+    shape = list(features.output(0).shape)
+    model = openvino.convert_model(module, example_input=torch.zeros(shape), input=[shape])
+    model.inputs[0].get_node().output(0).replace(features.output(0))
+    return model.outputs[0].get_node().input_value(0).get_node()
 
 
 def _normalisation(norm: nn.BatchNorm2d, features: Node) -> Node:

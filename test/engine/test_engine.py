@@ -6,7 +6,7 @@ import threading
 import time
 
 from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
 import numpy as np
@@ -31,6 +31,7 @@ def randomise(network):
 @pytest.mark.parametrize('network', [
     randomise(AnytimeNetwork(2, 4, 5)),
     randomise(AnytimeNetwork(3, 4, 5, head='coarse', input_size=16)),
+    randomise(AnytimeBackbone('mobilenet_v3_small', 5, period=4, input_size=32)),
     randomise(AnytimeNetwork(2, 4, 5, period=4, first_exit=3, input_size=70)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]))])
 def test_refinements_are_what_the_network_computes(network, runner):
