@@ -105,8 +105,9 @@ class ImageIntake:
             functools.partial(self._receive, topic), qos,
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=functools.partial(self._explain_qos, topic)),
+            # Reliability has a parameter of its own, which may change; these are declared once.
             qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH)))
+                (QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH)))
         self._subscriptions[topic] = (subscription, reliability)
         self._heard[topic] = now()
 
@@ -137,7 +138,8 @@ class ImageIntake:
         others = {info.topic_type for info in publishers}
         if not publishers:
             there = [other for other, types in self._node.get_topic_names_and_types()
-                     if set(types) & set(kinds) and self._node.count_publishers(other)]
+                     if set(types) & set(kinds) and self._node.count_publishers(other)
+                     and not other.startswith(f'{self._node.get_fully_qualified_name()}/')]
             self._warn(f'nobody {topic}', f'nobody publishes {name}; topics with images are: '
                        f'{", ".join(there) or "none"}; remap image to the topic of the camera '
                        '(launch argument image:=TOPIC)')

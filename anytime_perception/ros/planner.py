@@ -1,5 +1,7 @@
 """A planner that varies the budget, demands answers at random moments, and keeps score."""
 
+from collections.abc import Iterator
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -10,16 +12,14 @@ import threading
 import time
 
 from anytime_perception.files import write_atomically
-from anytime_perception.msg import Label, ModelInfo, Refinement
+from anytime_perception.msg import Label, Refinement
+from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
 from anytime_perception.ros.scorecard import Scorecard
-from anytime_perception.srv import Preempt, SetBudget
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
 
 # Of the way from the quickest budget to the most generous one that is tried.
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
@@ -48,18 +48,11 @@ class Planner(Node):
         self._period = self._declare('preempt_period', 0.25, 'Mean time between demands, in s.')
         self._output = self._declare('output', '', 'File to write the summary to, as JSON.')
         self._random = random.Random(self._declare('seed', 0, 'Seed of the random moments.'))
-        self._info: ModelInfo | None = None
-        self._informed = threading.Event()
         self._scorecard: Scorecard | None = None
         self._newest: tuple | None = None
         self._diagnostics: dict[str, str] = {}
         self._last_row = 0.0
-        name = self._perception
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._set_budget = self.create_client(SetBudget, f'{name}/set_budget')
-        self._preempt = self.create_client(Preempt, f'{name}/preempt')
-        self.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, latched)
-        self.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
+        self._client = AnytimeClient(self, self._perception, on_refinement=self._take_refinement)
         self.create_subscription(Label, 'label', self._take_label, 100)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
 
@@ -67,11 +60,6 @@ class Planner(Node):
         return self.declare_parameter(name, default, ParameterDescriptor(description=text)).value
 
     # Messages, on the executor's thread.
-
-    def _take_info(self, message: ModelInfo) -> None:
-        self._info = message
-        self._scorecard = Scorecard(message.class_ids, len(message.exits))
-        self._informed.set()
 
     def _take_label(self, message: Label) -> None:
         if self._scorecard is not None:
@@ -113,13 +101,14 @@ class Planner(Node):
 
         """
         waited = 0.0
-        while not self._informed.wait(0.1):
+        while (info := self._client.wait_for_model(0.1)) is None:
             waited += 0.1
             if stop.is_set():
                 return
             if waited > 60:
                 raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
                                    'node running and configured? Its log says why it is not')
+        self._scorecard = Scorecard(info.class_ids, len(info.exits))
         print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
                           'why it is the last'), flush=True)
         count = len(self._budgets or _SHARES) + 1
@@ -135,22 +124,23 @@ class Planner(Node):
 
     def _spread_budgets(self) -> list[float]:
         """Return budgets from about the first exit to more than the last."""
-        first = self._scorecard.elapsed_ms(0, 0.99) or self._info.exits[0].latency_p99_ms
-        last = (self._scorecard.elapsed_ms(len(self._info.exits) - 1, 0.9)
-                or self._info.exits[-1].latency_p99_ms)
+        first = self._scorecard.elapsed_ms(0, 0.99) or self._client.info.exits[0].latency_p99_ms
+        last = (self._scorecard.elapsed_ms(len(self._client.info.exits) - 1, 0.9)
+                or self._client.info.exits[-1].latency_p99_ms)
         first = min(first, last) * 1.05
         return [first + (last * 1.2 - first) * share for share in _SHARES]
 
     def _try_budget(self, budget_ms: float, end: float, stop: threading.Event) -> None:
         if not stop.is_set():
-            self._tell_budget(budget_ms, stop)
+            self._tell_budget(budget_ms)
             self._demand_until(end, stop)
 
-    def _tell_budget(self, budget_ms: float, stop: threading.Event) -> None:
-        response = self._call(
-            'set_budget', self._set_budget, SetBudget.Request(budget_ms=budget_ms), stop)
-        if response is not None and not response.accepted:
-            self.get_logger().warning(response.message)
+    def _tell_budget(self, budget_ms: float) -> None:
+        try:
+            with self._timed('set_budget'):
+                self._client.set_budget(None if math.isinf(budget_ms) else budget_ms / 1e3)
+        except PerceptionError as error:
+            self.get_logger().warning(str(error))
 
     def _demand_until(self, end: float, stop: threading.Event) -> None:
         """Preempt at random moments until `end`."""
@@ -162,26 +152,21 @@ class Planner(Node):
             if stop.wait(pause):
                 return
             published = self._newest
-            response = self._call('preempt', self._preempt, Preempt.Request(), stop)
-            if response is not None and response.success and published is not None:
-                answer = response.refinement
+            try:
+                with self._timed('preempt'):
+                    answer = self._client.preempt()
+            except PerceptionError as error:
+                self.get_logger().error(str(error))
+                continue
+            if answer is not None and published is not None:
                 self._scorecard.older_than_published += (
                     (*_key(answer.header), answer.exit_index) < published)
 
-    def _call(self, name: str, client, request, stop: threading.Event):
-        """Return the service's response, timed; None if it does not come."""
-        if not client.wait_for_service(timeout_sec=10) or stop.is_set():
-            self.get_logger().error(f'the service {client.srv_name} is not there')
-            return None
-        done = threading.Event()
+    @contextlib.contextmanager
+    def _timed(self, service: str) -> Iterator[None]:
         started = time.perf_counter()
-        future = client.call_async(request)
-        future.add_done_callback(lambda _future: done.set())
-        if not done.wait(5):
-            self.get_logger().error(f'the service {client.srv_name} did not answer within 5 s')
-            return None
-        self._scorecard.add_call(name, time.perf_counter() - started)
-        return future.result()
+        yield
+        self._scorecard.add_call(service, time.perf_counter() - started)
 
     def _write_summary(self) -> None:
         summary = self._scorecard.summary()
@@ -203,15 +188,12 @@ def _status_name(status: int) -> str:
 def main(args: list[str] | None = None) -> int:
     """Play once; return 0, or 1 if there was nobody to play with."""
     rclpy.init(args=args)
-    planner, executor = Planner(), SingleThreadedExecutor()
-    executor.add_node(planner)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    thread = threading.Thread(target=_serve, args=(executor,), daemon=True)
-    thread.start()
     try:
-        planner.play(stop)
+        with serving(Planner()) as planner:
+            planner.play(stop)
         return 0
     except PlannerError as error:
         print(error, file=sys.stderr)
@@ -219,14 +201,4 @@ def main(args: list[str] | None = None) -> int:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        executor.shutdown()
-        thread.join()
-        planner.destroy_node()
         rclpy.try_shutdown()
-
-
-def _serve(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass

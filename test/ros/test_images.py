@@ -3,6 +3,7 @@
 import array
 
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
+from anytime_perception.ros.jpeg import jpeg_size
 import cv2
 from hypothesis import given, settings, strategies as st
 import numpy as np
@@ -51,6 +52,64 @@ def test_grey_and_endianness(height, width, padding, big):
         assert (to_rgb(image) == grey[..., None]).all()
 
 
+@pytest.mark.parametrize('encoding', ['16UC1', '8UC1'])
+def test_nameless_channels_are_grey(encoding):
+    depth = 2 if encoding.startswith('16') else 1
+    pixels = np.full((2, 3, depth), 7, np.uint8)
+    pixels[..., -1] = 50
+    assert (to_rgb(message(pixels, encoding)) == 50).all()
+
+
+@pytest.mark.parametrize('encoding, order', [
+    ('yuv422', 'UYVY'), ('uyvy', 'UYVY'), ('yuv422_yuy2', 'YUYV'), ('yuyv', 'YUYV')])
+@pytest.mark.parametrize('rgb', [(255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)])
+def test_yuv(encoding, order, rgb):
+    red, green, blue = rgb
+    y = 16 + (65.5 * red + 128.6 * green + 25.0 * blue) / 255  # BT.601
+    u = 128 + (-37.8 * red - 74.2 * green + 112 * blue) / 255
+    v = 128 + (112 * red - 93.8 * green - 18.2 * blue) / 255
+    pair = [{'Y': y, 'U': u, 'V': v}[letter] for letter in order]
+    pixels = np.tile(np.round(pair).astype(np.uint8), (3, 2)).reshape(3, 4, 2)
+    image = message(pixels, encoding, padding=3)
+    check_image(image)
+    assert np.abs(to_rgb(image).astype(int) - rgb).max() <= 3
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('bits', [8, 16])
+def test_bayer(pattern, bits):
+    colour = {'r': 200, 'g': 120, 'b': 30}
+    tile = np.array([colour[letter] for letter in pattern], np.uint8).reshape(2, 2)
+    pixels = np.tile(tile, (5, 6))[..., None]
+    if bits == 16:
+        pixels = np.dstack([np.full_like(pixels, 9), pixels])  # little-endian
+    image = message(pixels, f'bayer_{pattern}{bits}', padding=4)
+    check_image(image)
+    assert (to_rgb(image) == [200, 120, 30]).all()
+
+
+@given(st.integers(8, 700), st.integers(8, 700), st.integers(1, 64))
+@settings(max_examples=30, deadline=None)
+def test_jpeg_is_decoded_no_larger_than_needed(height, width, least):
+    rgb = np.full((height, width, 3), 100, np.uint8)
+    data = cv2.imencode('.jpg', rgb)[1].reshape(-1)
+    assert jpeg_size(data) == (height, width)
+    image = CompressedImage(format='jpeg', data=array.array('B', data.tobytes()))
+    small = to_rgb(image, least)
+    assert min(small.shape[:2]) >= min(least, height, width)
+    factor = max((f for f in (1, 2, 4, 8) if min(height, width) >= least * f), default=1)
+    assert small.shape[:2] == (-(-height // factor), -(-width // factor))
+    assert np.abs(small.astype(int) - 100).max() <= 2
+    assert to_rgb(image).shape == rgb.shape
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_no_header_does_harm(tail):
+    size = jpeg_size(np.frombuffer(b'\xff\xd8' + tail, np.uint8))
+    assert size is None or len(size) == 2
+
+
 def test_the_last_row_may_lack_its_padding():
     rgb = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     image = message(rgb, 'rgb8', padding=5)
@@ -80,6 +139,8 @@ def bad(**changes):
     (bad(height=5), 'truncated', '75'),
     (bad(step=14), 'step', '14 bytes'),
     (bad(encoding='purple8'), 'encoding purple8', 'rgb8, bgr8'),
+    (Image(height=2, width=3, step=6, encoding='yuyv', data=array.array('B', bytes(12))),
+     'width', 'pairs'),
     (CompressedImage(format='jpeg'), 'empty', 'no data')])
 def test_bad_images_are_told_apart(image, kind, text):
     with pytest.raises(BadImageError, match=text) as caught:
@@ -98,7 +159,8 @@ def test_what_claims_to_be_a_picture_but_is_none():
 @given(st.builds(
     Image, height=st.integers(0, 2**32 - 1), width=st.integers(0, 2**32 - 1),
     step=st.integers(0, 2**32 - 1), is_bigendian=st.integers(0, 255),
-    encoding=st.sampled_from(['rgb8', 'mono8', 'mono16', 'bgra8', '', '32FC1', 'bayer_rggb8']),
+    encoding=st.sampled_from(['rgb8', 'mono8', 'mono16', 'bgra8', '', '32FC1', 'bayer_rggb8',
+                              'bayer_gbrg16', 'yuv422', '16UC1']),
     data=st.binary(max_size=300).map(lambda b: array.array('B', b))))
 @settings(max_examples=300, deadline=None)
 def test_no_message_does_harm(image):

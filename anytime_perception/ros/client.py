@@ -1,0 +1,194 @@
+"""What a planner written in Python needs of the perception node, as plain typed calls."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+from dataclasses import dataclass
+import math
+import threading
+
+from anytime_perception.action import Classify
+from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.srv import Preempt, SetBudget
+from rclpy.action import ActionClient
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+
+
+class PerceptionError(RuntimeError):
+    """The perception node is not there, did not answer, or refused; the text says which."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """
+    What a budget buys on the node's device.
+
+    Attributes
+    ----------
+    exit_index: the last exit that answers in time (p99), None where none does.
+    latency, latency_p99: seconds until it answers.
+    accuracy: when the model was evaluated; NaN where it was not.
+
+    """
+
+    exit_index: int | None
+    latency: float
+    latency_p99: float
+    accuracy: float
+
+
+class AnytimeClient:
+    """
+    Talks to one perception node through a node of the planner's.
+
+    That node must be served by an executor on another thread (`serving` does that): calls wait for
+    their answers. All times are in seconds.
+
+    Parameters
+    ----------
+    node: the planner's.
+    name: of the perception node, with its namespace where it has one.
+    on_refinement: called on the executor's thread with each published refinement.
+    timeout: how long to wait for the node, and for each of its answers.
+
+    Attributes
+    ----------
+    info: labels, and what each exit costs and gives; None until the node has loaded a model.
+    newest: the newest refinement published, None before the first.
+
+    """
+
+    def __init__(self, node: Node, name: str = 'anytime_perception', *,
+                 on_refinement: Callable[[Refinement], None] | None = None, timeout: float = 10.0):
+        self.info: ModelInfo | None = None
+        self.newest: Refinement | None = None
+        self._name = name
+        self._timeout = timeout
+        self._on_refinement = on_refinement
+        self._informed = threading.Event()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
+        self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
+        self._classify_client = ActionClient(node, Classify, f'{name}/classify')
+        node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, latched)
+        node.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
+
+    def wait_for_model(self, timeout: float) -> ModelInfo | None:
+        """Return the node's model as soon as there is one, None after `timeout`."""
+        self._informed.wait(timeout)
+        return self.info
+
+    def set_budget(self, seconds: float | None, *, current_only: bool = False) -> Expectation:
+        """
+        Grant every image from now on, or only the one in flight, so long; None: until complete.
+
+        Raises
+        ------
+        PerceptionError: if the node refuses, which changes nothing, or is not there.
+
+        """
+        request = SetBudget.Request(
+            budget_ms=math.inf if seconds is None else seconds * 1e3,
+            scope=SetBudget.Request.CURRENT_IMAGE if current_only else
+            SetBudget.Request.EVERY_IMAGE)
+        response = self._call(self._budget_client, request)
+        if not response.accepted:
+            raise PerceptionError(response.message)
+        return Expectation(
+            None if response.exit_index < 0 else response.exit_index,
+            response.expected_latency_ms / 1e3, response.expected_p99_ms / 1e3,
+            response.expected_accuracy)
+
+    def preempt(self) -> Refinement | None:
+        """
+        Demand the answer now: return the newest there is, and stop the image in flight.
+
+        None where nothing was answered yet.
+
+        Raises
+        ------
+        PerceptionError: if the node is not there.
+
+        """
+        response = self._call(self._preempt_client, Preempt.Request())
+        return response.refinement if response.success else None
+
+    def classify(self, image: Image | CompressedImage, seconds: float | None, *,
+                 on_refinement: Callable[[Refinement], None] | None = None,
+                 stop: threading.Event | None = None) -> Refinement:
+        """
+        Have one image refined for at most `seconds` (None: until complete); return the answer.
+
+        `on_refinement` is called on the executor's thread with each refinement. Setting `stop`
+        cancels: the answer so far is returned.
+
+        Raises
+        ------
+        PerceptionError: if the node can't classify it (the text says why), or is not there.
+
+        """
+        if not self._classify_client.wait_for_server(timeout_sec=self._timeout):
+            raise PerceptionError(f'there is no node {self._name!r}; is it running?')
+        kind = 'image' if isinstance(image, Image) else 'compressed_image'
+        goal = Classify.Goal(
+            **{kind: image}, budget_ms=math.inf if seconds is None else seconds * 1e3)
+        feedback = None if on_refinement is None else \
+            (lambda message: on_refinement(message.feedback.refinement))
+        handle = self._wait(self._classify_client.send_goal_async(goal, feedback), self._timeout)
+        if not handle.accepted:
+            raise PerceptionError(f'{self._name} rejected the image; its log says why')
+        future = handle.get_result_async()
+        done = threading.Event()
+        future.add_done_callback(lambda _future: done.set())
+        while stop is not None and not done.wait(0.001):
+            if stop.is_set():
+                handle.cancel_goal_async()
+                break
+        result = self._wait(future, self._timeout + (seconds or math.inf)).result
+        if not result.success:
+            raise PerceptionError(result.message)
+        return result.refinement
+
+    def _call(self, client, request):
+        if not client.service_is_ready() and not client.wait_for_service(self._timeout):
+            raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
+                                  'running? (ros2 node list)')
+        return self._wait(client.call_async(request), self._timeout)
+
+    def _wait(self, future, timeout: float):
+        done = threading.Event()
+        future.add_done_callback(lambda _future: done.set())
+        if not done.wait(None if math.isinf(timeout) else timeout):
+            raise PerceptionError(f'{self._name} did not answer within {timeout:g} s')
+        return future.result()
+
+    def _take_info(self, message: ModelInfo) -> None:
+        self.info = message
+        self._informed.set()
+
+    def _take_refinement(self, message: Refinement) -> None:
+        self.newest = message
+        if self._on_refinement is not None:
+            self._on_refinement(message)
+
+
+@contextlib.contextmanager
+def serving(node: Node) -> Iterator[Node]:
+    """Serve `node` on a thread of its own for as long as the context lasts; then destroy it."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=_serve, args=(executor,), daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+
+
+def _serve(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()

@@ -1,0 +1,60 @@
+"""A planner's client: typed calls, and errors that say what is wrong."""
+
+import math
+import threading
+
+from anytime_perception.msg import Refinement
+from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+import pytest
+from rclpy.node import Node
+from served import CLASS_IDS, wait_for
+from test_perception_node import image_message, send
+
+
+@pytest.fixture
+def anytime(ros, client):
+    return AnytimeClient(client, timeout=5.0)
+
+
+def test_budget_and_preemption(perception, client, anytime):
+    node = perception()
+    assert anytime.wait_for_model(20).class_ids == list(CLASS_IDS)
+    assert anytime.preempt() is None
+    expected = anytime.set_budget(None)
+    assert expected.exit_index == len(anytime.info.exits) - 1
+    assert 0 < expected.latency <= expected.latency_p99
+    assert expected.accuracy == pytest.approx(anytime.info.exits[-1].accuracy)
+    anytime.set_budget(0.5)
+    assert node.get_parameter('budget_ms').value == 500.0
+    with pytest.raises(PerceptionError, match='shorter than the first exit'):
+        anytime.set_budget(1e-7)
+    anytime.set_budget(0.9, current_only=True)
+    assert node.get_parameter('budget_ms').value == 500.0
+    send(client, image_message(stamp=3)[0])
+    wait_for(lambda: anytime.newest is not None
+             and anytime.newest.status != Refinement.REFINING)
+    assert anytime.preempt() == anytime.newest
+
+
+def test_an_image_is_classified(perception, anytime):
+    perception()
+    heard = []
+    answer = anytime.classify(image_message(stamp=6)[0], None, on_refinement=heard.append)
+    assert answer.status == Refinement.COMPLETE and answer.header.stamp.sec == 6
+    wait_for(lambda: len(heard) == answer.exit_count)
+    stop = threading.Event()
+    stop.set()
+    assert anytime.classify(image_message(stamp=7)[0], None, stop=stop).header.stamp.sec == 7
+    assert math.isinf(answer.budget_ms)
+    with pytest.raises(PerceptionError, match='purple8'):
+        anytime.classify(image_message(encoding='purple8')[0], 1.0)
+
+
+def test_a_node_that_is_not_there_is_named(ros):
+    with serving(Node('alone')) as node:
+        anytime = AnytimeClient(node, 'nobody', timeout=0.2)
+        assert anytime.wait_for_model(0.01) is None
+        for call in (anytime.preempt, lambda: anytime.set_budget(0.1),
+                     lambda: anytime.classify(image_message()[0], 0.1)):
+            with pytest.raises(PerceptionError, match='nobody'):
+                call()

@@ -1,0 +1,129 @@
+"""Subscriptions suit their publishers and listeners, and silence is explained."""
+
+import array
+
+from anytime_perception.msg import Refinement
+from anytime_perception.ros import intake
+import cv2
+import pytest
+import rclpy
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from served import wait_for
+from test_perception_node import finals, image_message, NAME
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Return the warnings that are logged; silence is noticed at once."""
+    texts = []
+    monkeypatch.setattr(intake, '_PATIENCE', 0.0)
+    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: texts.append(text))
+    return texts
+
+
+def about(said, *words):
+    return [text for text in said if all(word in text for word in words)]
+
+
+def answered(client, publisher, heard, **changes):
+    """Publish images until one is answered."""
+    def once():
+        publisher.publish(image_message(**changes)[0])
+        return finals(heard)
+    return wait_for(once)
+
+
+@pytest.mark.parametrize('offered', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_reliability_matches_the_publisher(perception, client, offered):
+    node = perception(reliability='match')
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publisher = client.create_publisher(Image, 'image', QoSProfile(depth=1, reliability=offered))
+    wait_for(lambda: [info.qos_profile.reliability for info in
+                      node.get_subscriptions_info_by_topic('/image')] == [offered])
+    answered(client, publisher, heard)
+
+
+def test_a_publisher_that_offers_too_little_is_explained(perception, client, said):
+    perception(reliability='reliable')
+    client.create_publisher(Image, 'image', BEST_EFFORT)
+    text = wait_for(lambda: about(said, 'offers less'))[0]
+    assert 'RELIABILITY' in text and 'match' in text
+
+
+def test_nobody_publishing_is_explained_with_what_there_is(perception, client, said):
+    client.create_publisher(Image, 'front/image_raw', 1)
+    perception()
+    text = wait_for(lambda: about(said, 'nobody publishes /image'))[0]
+    assert '/front/image_raw' in text and '/annotated' not in text
+
+
+def test_a_topic_of_another_type_is_explained(perception, client, said):
+    context = rclpy.Context()  # in one process, no second type is allowed on a topic
+    rclpy.init(context=context, domain_id=client.context.get_domain_id())
+    other = Node('other', context=context)
+    other.create_publisher(CompressedImage, 'image', 1)
+    perception()
+    wait_for(lambda: about(said, 'image_transport to compressed'))
+    other.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_a_silent_publisher_is_explained_once(perception, client, said):
+    client.create_publisher(Image, 'image', 1)
+    node = perception()
+    wait_for(lambda: about(said, 'no image has come', 'ros2 topic hz /image', 'large_images'))
+    for _ in range(3):
+        node.intake.watch()
+    assert len(about(said, 'no image has come')) == 1
+
+
+def test_lazy_receives_only_while_somebody_listens(perception, client):
+    node = perception(lazy=True)
+    assert not node.intake.subscribed
+    heard = []
+    listener = client.create_subscription(Refinement, f'{NAME}/refinements', heard.append, 50)
+    publisher = client.create_publisher(Image, 'image', 1)
+    answered(client, publisher, heard)
+    client.destroy_subscription(listener)
+    wait_for(lambda: not node.intake.subscribed)
+    node.set_parameters([Parameter('lazy', value=False)])
+    wait_for(lambda: node.intake.subscribed)
+
+
+def test_qos_can_be_overridden(perception, client):
+    node = perception(**{'qos_overrides./image.subscription.durability': 'transient_local'})
+    info = wait_for(lambda: node.get_subscriptions_info_by_topic('/image'))[0]
+    assert info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+
+
+def test_cameras_share_the_node(perception, client):
+    node = perception(image_topics=['front', 'rear'])
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publishers = [client.create_publisher(Image, topic, 1) for topic in ('front', 'rear')]
+    images = [image_message(stamp=number)[0] for number in (1, 2)]
+
+    def both():
+        for publisher, image in zip(publishers, images):
+            publisher.publish(image)
+        return {message.header.stamp.sec for message in finals(heard)} == {1, 2}
+    wait_for(both)
+    assert node.statistics.period('front') > 0 and node.statistics.period('rear') > 0
+
+
+def test_compressed_images_are_answered(perception, client):
+    perception(image_transport='compressed')
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publisher = client.create_publisher(CompressedImage, 'image', 1)
+    data = cv2.imencode('.jpg', image_message()[1])[1]
+    message = CompressedImage(format='jpeg', data=array.array('B', data.tobytes()))
+
+    def once():
+        publisher.publish(message)
+        return finals(heard)
+    wait_for(once)

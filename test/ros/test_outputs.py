@@ -1,0 +1,171 @@
+"""What is published of an answer: how often, drawn, traced; and whether the node is well."""
+
+import csv
+import math
+import time
+
+from anytime_perception.msg import Refinement, Trace
+from anytime_perception.ros import speed, vision
+from anytime_perception.ros.annotated import annotate
+from anytime_perception.ros.speed import speed_table
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from served import CLASS_IDS, wait_for
+from test_perception_node import finals, image_message, NAME, send
+
+
+def test_only_final_answers_or_changes(perception, client):
+    node = perception(publish='final')
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    publisher = send(client, image_message(stamp=1)[0])
+    wait_for(lambda: finals(heard))
+    assert len(heard) == 1 and heard[0].status == Refinement.COMPLETE
+    node.set_parameters([Parameter('publish', value='every')])
+    publisher.publish(image_message(stamp=1)[0])
+    every = wait_for(lambda: len(finals(heard)) == 2 and heard[1:])
+    node.set_parameters([Parameter('publish', value='change')])
+    publisher.publish(image_message(stamp=1)[0])
+    wait_for(lambda: len(finals(heard)) == 3)
+    answers = [message.class_ids[0] for message in every]
+    expected = [message.exit_index for index, message in enumerate(every)
+                if index in (0, len(every) - 1) or answers[index] != answers[index - 1]]
+    assert [message.exit_index for message in heard[1 + len(every):]] == expected
+
+
+def test_the_annotated_picture_shows_the_answer(perception, client):
+    node = perception()
+    pictures = client.listen(Image, f'{NAME}/annotated')
+    wait_for(lambda: node.outputs.keeps_pictures)
+    message, pixels = image_message(stamp=4)
+    send(client, message)
+    drawn = wait_for(lambda: pictures)[0]
+    assert drawn.header == message.header and drawn.encoding == 'rgb8'
+    assert (drawn.width, drawn.height) == (480, 12 * 480 // 20 + 12)
+    assert len(drawn.data) == drawn.step * drawn.height
+
+
+@pytest.mark.parametrize('elapsed, budget, columns', [
+    (5.0, 20.0, 120), (30.0, 20.0, 480), (5.0, math.inf, 240)])
+def test_the_bar_shows_how_much_of_the_budget_is_used(elapsed, budget, columns):
+    answer = Refinement(class_ids=['cat'], confidence=0.5, exit_count=3, elapsed_ms=elapsed,
+                        budget_ms=budget, cost_fraction=0.5)
+    bar = annotate(np.full((40, 30, 3), 255, np.uint8), answer)[-1]
+    assert abs(int((bar.sum(axis=1) > 0).sum()) - columns) <= 1
+    assert (bar[0, 0] > bar[0, 1]) == (elapsed > budget)  # red, else green
+
+
+def test_a_trace_says_when_what_happened(perception, client, tmp_path):
+    file = tmp_path / 'trace.csv'
+    node = perception(trace_file=str(file))
+    traces = client.listen(Trace, f'{NAME}/trace')
+    wait_for(lambda: node.outputs.wanted())
+    send(client, image_message(stamp=9)[0])
+    trace = wait_for(lambda: traces)[0]
+    times = [trace.start_ms, trace.decoded_ms, *trace.exit_ms, trace.published_ms]
+    assert times == sorted(times) and times[0] >= 0
+    assert trace.header.stamp.sec == 9 and trace.status == Refinement.COMPLETE
+    assert len(trace.exit_ms) == len(node.engine.profile.median) and math.isinf(trace.budget_ms)
+    with open(file) as lines:
+        row, = csv.DictReader(lines)
+    assert row['stamp'] == '9.000000000' and row['exits'] == str(len(trace.exit_ms))
+    assert float(row['last_exit_ms']) == pytest.approx(trace.exit_ms[-1], abs=1e-3)
+
+
+def test_a_trace_that_cannot_be_written_ends_configure_with_its_name(perception):
+    node = perception(trace_file='/nowhere/trace.csv')
+    assert node.engine is None
+
+
+def test_vision_msgs_carry_the_same_answer(perception, client):
+    messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
+    perception()
+    answers = client.listen(messages.Classification, f'{NAME}/classification')
+    labels = client.listen(messages.LabelInfo, f'{NAME}/label_info', vision_qos())
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: labels)
+    assert [entry.class_name for entry in labels[0].class_map] == list(CLASS_IDS)
+    send(client, image_message(stamp=2)[0])
+    wait_for(lambda: finals(heard) and len(answers) == len(heard))
+    for answer, refinement in zip(answers, heard):
+        assert answer == vision.classification(refinement)
+        assert answer.results[0].class_id == refinement.class_ids[0]
+
+
+def vision_qos():
+    from anytime_perception.ros.outputs import LATCHED
+    return LATCHED
+
+
+def test_the_budget_follows_the_speed(perception, client, monkeypatch):
+    monkeypatch.setattr(speed, '_STALE', 1000.0)
+    node = perception(speed_budgets='0:900, 2:300', budget_ms=800.0)
+    assert node.engine.budget.seconds == pytest.approx(0.3)  # nothing heard: the shortest
+    publisher = client.create_publisher(TwistStamped, 'speed', 1)
+    for value, seconds in ((1.0, 0.6), (-1.0, 0.6), (5.0, 0.3), (0.0, 0.8)):
+        message = TwistStamped()
+        message.twist.linear.x = value
+
+        def once(message=message, seconds=seconds):
+            publisher.publish(message)
+            return node.engine.budget.seconds == pytest.approx(seconds)
+        wait_for(once)
+    monkeypatch.setattr(speed, '_STALE', -1.0)
+    wait_for(lambda: node.engine.budget.seconds == pytest.approx(0.3))
+
+
+@pytest.mark.parametrize('text, reason', [
+    ('fast', 'SPEED:BUDGET'), ('1:2, 0:3', 'grow'), ('-1:5', 'at least 0'), ('0:0', 'above 0'),
+    ('0:inf', 'finite'), ('0:5, 1', 'SPEED:BUDGET'), ('nan:5', 'at least 0')])
+def test_an_impossible_table_is_refused_with_the_reason(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        speed_table(text)
+
+
+def healths(client):
+    heard = client.listen(DiagnosticArray, '/diagnostics')
+
+    def newest():
+        return heard[-1].status[0] if heard else DiagnosticStatus()
+    return newest
+
+
+def test_diagnostics_count_what_happened(perception, client):
+    node = perception(budget_ms=5000.0)
+    newest = healths(client)
+    publisher = send(client, image_message(stamp=0)[0])
+    wait_for(lambda: node.statistics.received == 1)
+    future = int(time.time()) + 1000
+    publisher.publish(image_message(stamp=future)[0])
+    wait_for(lambda: sum(node.statistics.exits.values()) == 2)
+
+    def complete():
+        values = {entry.key: entry.value for entry in newest().values}
+        return values.get('images_received') == '2' and values
+    values = wait_for(complete)
+    last = len(node.engine.profile.median) - 1
+    assert values['images_unstamped'] == '1' and values['images_from_the_future'] == '1'
+    assert values['images_started'] == '2' and values['images_replaced'] == '0'
+    assert values['deadlines'] == '2' and values[f'exit {last} images'] == '2'
+    assert float(values[f'exit {last} median_ms']) > 0
+    assert float(values[f'exit {last} profile_ms']) > 0
+    assert values['model_sha256'] == node.engine.model.sha256
+    assert float(values['memory_mb']) > 0
+
+
+@pytest.mark.parametrize('parameters, level, text', [
+    ({}, DiagnosticStatus.OK, 'active'),
+    ({'error_silence_s': 1e-6}, DiagnosticStatus.ERROR, 'no image for'),
+    ({'warn_rate_hz': 1e9}, DiagnosticStatus.WARN, 'images a second'),
+    ({'warn_age_ms': 1.0}, DiagnosticStatus.WARN, 'ms old')])
+def test_thresholds_decide_about_health(perception, client, parameters, level, text):
+    node = perception(**{'error_silence_s': 1000.0, **parameters})
+    newest = healths(client)
+    publisher = send(client, image_message(stamp=1)[0])
+    wait_for(lambda: node.statistics.received == 1)
+    publisher.publish(image_message(stamp=1)[0])
+    wait_for(lambda: newest().level == level and text in newest().message)
