@@ -2,13 +2,14 @@
 Temperature calibration: confidences that mean what they say (Guo et al. 2017), one per exit.
 
 Dividing logits by a temperature leaves every answer what it is. As the last layer of a head is
-linear,
-the division is done once and for all in its weights: a calibrated network is an ordinary one.
+linear, the division is done once and for all in its weights: a calibrated network is an ordinary
+one.
 """
 
 from anytime_perception.networks import AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.data import ImageSet
+from anytime_training.evaluate import fitting_batch
 import torch
 from torch import Tensor
 
@@ -36,8 +37,8 @@ def best_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 @torch.no_grad()
-def calibrate(network: AnytimeNetwork, preprocessing: Preprocessing, data: ImageSet,
-              batch_size: int = 500) -> list[float]:
+def calibrate(network: AnytimeNetwork, preprocessing: Preprocessing,
+              data: ImageSet) -> list[float]:
     """
     Scale the heads of `network` so that its confidences fit `data`; return the temperatures.
 
@@ -45,7 +46,7 @@ def calibrate(network: AnytimeNetwork, preprocessing: Preprocessing, data: Image
     """
     network.eval()
     batches = [torch.stack(network(preprocessing.normalise(pixels))).float()
-               for pixels in data.images.split(batch_size)]
+               for pixels in data.images.split(fitting_batch(preprocessing.size))]
     temperatures = [best_temperature(logits, data.labels) for logits in torch.cat(batches, dim=1)]
     for stage, temperature in zip(network.exits, temperatures):
         stage.head.fc.weight /= temperature

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from anytime_perception.engine.runner import RUNNERS
+from anytime_perception.networks import BACKBONES
 from anytime_training import commands
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
@@ -89,6 +90,10 @@ def _add_train(subparsers) -> None:
     train.add_argument('--period', type=_integers, metavar='S[,S…]',
                        help="the paper's s, units from one exit to the next")
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
+    train.add_argument('--backbone', choices=BACKBONES,
+                       help="put exits on torchvision's network, in place of the paper's")
+    train.add_argument('--pretrained', metavar='FILE',
+                       help="state dict of torchvision's network, as torch.save writes it")
     train.add_argument('--mode', choices=MODES,
                        help='train all exits jointly, or one after the other')
     train.add_argument('--weights', choices=SCHEMES, help='how much the loss of each exit counts')

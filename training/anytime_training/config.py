@@ -7,6 +7,7 @@ import json
 import math
 from pathlib import Path
 
+from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.layers import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
@@ -26,6 +27,8 @@ class TrainConfig:
     units_per_block: the paper's n; several train a sequence (EANN), one network each.
     channels, period, input_size: the paper's c and s (one for all networks, or one for each), and
         pixels a side.
+    backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
+        that), which has no units_per_block and channels; and a file of torchvision's weights.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     head: kind of the exits, pool (the paper's) or coarse.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
@@ -55,6 +58,8 @@ class TrainConfig:
     late_exits: bool = False
     head: str = 'pool'
     input_size: int = 32
+    backbone: str = ''
+    pretrained: str = ''
     mode: str = 'joint'
     weights: str = 'sieve'
     weights_base: float = 2.0
@@ -91,20 +96,15 @@ class TrainConfig:
         _check_choice('mode', self.mode, MODES)
         _check_choice('head', self.head, HEADS)
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
-        if not self.units_per_block:
-            raise ValueError('units_per_block is empty; it must name at least one network')
-        if len(self.period) not in (1, len(self.units_per_block)) or min(self.period) < 1:
+        self._check_network()
+        if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
         if not 0 < self.exit_share <= 1:
             raise ValueError(f'exit_share is {self.exit_share}; it must be in (0, 1]')
-        for name in ('channels', 'input_size', 'epochs', 'batch_size'):
+        for name in ('input_size', 'epochs', 'batch_size'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be at least 1')
-        for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
-            if units <= previous:
-                raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
-                                 'positive and, for a sequence, growing')
         for name in ('lr', 'weights_base'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
@@ -115,6 +115,31 @@ class TrainConfig:
         for name in ('tau', 'eta', 'weight_decay', 'mixup', 'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
+
+    def _check_network(self) -> None:
+        if self.backbone:
+            _check_choice('backbone', self.backbone, BACKBONES)
+            for name in ('units_per_block', 'channels'):
+                if getattr(self, name):
+                    raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
+                                     'own; leave one of the two out')
+            return
+        if self.pretrained:
+            raise ValueError(f'pretrained is {self.pretrained!r}, but only backbones have '
+                             f'such weights; name one of {", ".join(BACKBONES)}')
+        if self.channels < 1:
+            raise ValueError(f'channels is {self.channels}; it must be at least 1')
+        if not self.units_per_block:
+            raise ValueError('units_per_block is empty; it must name at least one network')
+        for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
+            if units <= previous:
+                raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
+                                 'positive and, for a sequence, growing')
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the networks, and of their folders in the run's: n1, n3, or the backbone."""
+        return tuple(f'n{units}' for units in self.units_per_block) or (self.backbone,)
 
     @classmethod
     def of(cls, values: dict) -> 'TrainConfig':
@@ -135,7 +160,8 @@ class TrainConfig:
                                  f'did you mean {near!r}?')
         dataset = values.get('dataset', fields['dataset'].default)
         _check_choice('dataset', dataset, DATASETS)
-        merged = {**RECIPES.get(dataset, {}), **values}
+        backbone = BACKBONE_RECIPE if values.get('backbone') else {}
+        merged = {**RECIPES.get(dataset, {}), **backbone, **values}
         return cls(**{key: _of_type(key, value, type(fields[key].default))
                       for key, value in merged.items()})
 
@@ -152,6 +178,9 @@ RECIPES = {
                'label_smoothing': 0.1, 'flip': False},
     'svhn': {'flip': False},
 }
+# And what differs for a backbone, whose weights are mostly there already.
+BACKBONE_RECIPE = {'units_per_block': (), 'channels': 0, 'input_size': 224, 'epochs': 30,
+                   'batch_size': 64, 'lr': 0.02, 'schedule': 'one_cycle'}
 
 
 CONFIGS = Path(__file__).parent / 'configs'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.results import optimal_errors, Result
-from anytime_training.tables import group, model_name
+from anytime_training.tables import group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
 import matplotlib
@@ -29,7 +29,7 @@ def _save(figure: Figure, path: Path) -> Path:
 
 def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 2a to 2d: error, and training loss, against units for each weight scheme."""
-    chosen = [run for run in results if len(run.config.units_per_block) == 1
+    chosen = [run for run in results if len(run.config.names) == 1
               and run.method in ('ANN', 'OPT', 'midfeat', 'no-grad')]
     for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
         schemes = group(runs, lambda run: run.scheme)
@@ -55,8 +55,8 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
                             (loss, 'training cross entropy')):
             axes.set(xlabel='units', ylabel=title)
             axes.legend(fontsize='small')
-        figure.suptitle(f'Weight schemes, {dataset}, {model_name(model)} (figure 2a to 2d)')
-        yield _save(figure, folder / f'figure2_{dataset}_n{model[0][0]}_c{model[1]}.png')
+        figure.suptitle(f'Weight schemes, {dataset}, {model.title} (figure 2a to 2d)')
+        yield _save(figure, folder / f'figure2_{dataset}_{model.file_name}.png')
 
 
 def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -80,7 +80,7 @@ def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
             best = [100 * optimal_plus(points, depth) for depth in depths]
             axes.step(depths, best, where='post', label='OPT+')
         axes.set(xlabel='units', ylabel='error, %', xscale='log',
-                 title=f'{run.dataset}, {model_name(run.model)} (figure 2e)')
+                 title=f'{run.dataset}, {run.model.title} (figure 2e)')
         axes.legend(fontsize='small')
         yield _save(figure, folder / f'figure2e_{run.dataset}_{index}.png')
 
@@ -99,7 +99,7 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
     chosen = [run for run in results if run.method in ('ANN', 'AANN') and run.scheme == 'sieve']
 
     def but_period(run: Result) -> tuple:
-        return run.dataset, run.method, run.config.units_per_block[0], run.config.channels
+        return run.dataset, run.method, run.model._replace(period=(1,))
     for key, runs in group(chosen, but_period).items():
         stacks = group(runs, lambda run: run.config.period[0])
         if len(stacks) < 2:
@@ -111,11 +111,11 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
             axes.step([cost / 1e6 for cost in evaluation.cost],
                       [100 * error for error in evaluation.error], where='post',
                       label=f's={period}')
-        dataset, method, units, channels = key
+        dataset, method, model = key
         axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
-                 title=f'{dataset}, {method}, n={units}, c={channels} (figure 3)')
+                 title=f'{dataset}, {method}, {model.title} (figure 3)')
         axes.legend(fontsize='small')
-        yield _save(figure, folder / f'figure3_{dataset}_{method}_n{units}_c{channels}.png')
+        yield _save(figure, folder / f'figure3_{dataset}_{method}_{model.file_name}.png')
 
 
 def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -132,5 +132,5 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
                        [[float(row[f'probability_{index}']) for row in rows]
                         for index in range(1, exits + 1)])
         axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
-                 title=f'{method}, {dataset}, {model_name(model)} (figure 4)')
-        yield _save(figure, folder / f'figure4_{dataset}_{method}_n{model[0][0]}_c{model[1]}.png')
+                 title=f'{method}, {dataset}, {model.title} (figure 4)')
+        yield _save(figure, folder / f'figure4_{dataset}_{method}_{model.file_name}.png')

@@ -14,20 +14,15 @@ def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -
     Return SGD over what `phase` trains, with the authors' weight decay.
 
     Convolutions are decayed in full, BN and biases not at all, and a head's fully connected layer
-    in
-    proportion to its loss weight B_i: where its loss counts little, it is held back little.
+    in proportion to its loss weight B_i: where its loss counts little, it is held back little.
     """
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
 
     def add(part: nn.Module, linear_decay: float) -> None:
         for module in part.modules():
-            if isinstance(module, nn.Conv2d):
-                decays[config.weight_decay].append(module.weight)
-            elif isinstance(module, nn.BatchNorm2d):
-                decays[0.0] += [module.weight, module.bias]
-            elif isinstance(module, nn.Linear):
-                decays[linear_decay].append(module.weight)
-                decays[0.0].append(module.bias)
+            full = {nn.Conv2d: config.weight_decay, nn.Linear: linear_decay}.get(type(module), 0.0)
+            for name, parameter in module.named_parameters(recurse=False):
+                decays[full if name == 'weight' else 0.0].append(parameter)
 
     exits = network.exits
     for stage in network.stages[phase.first_trained:]:

@@ -17,6 +17,6 @@ def generator(seed: int, *purpose: int | str) -> torch.Generator:
     Return a generator for one purpose, on the CPU.
 
     What it draws is the same on every device, and needs no saving: it is made anew from its
-        purpose.
+    purpose.
     """
     return torch.Generator().manual_seed(derived_seed(seed, *purpose))

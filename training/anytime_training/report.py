@@ -39,7 +39,7 @@ def _runs(results: list[Result]) -> tables.Table:
         if run.method == 'OPT':  # its other exits were not trained
             metrics = optimal_metrics(optimal_errors([run]), run.evaluation.depth[-1])
             timely = math.nan
-        rows.append([run.folder.name, run.dataset, tables.model_name(run.model), run.method,
+        rows.append([run.folder.name, run.dataset, run.model.title, run.method,
                      run.scheme, run.config.seed, run.config.epochs, run.evaluation.cost[-1] / 1e6,
                      *tables.percent(metrics), 100 * timely])
     header = ['run', 'data set', 'model', 'method', 'weights', 'seed', 'epochs', 'MACs (M)',

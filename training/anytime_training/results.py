@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import json
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.config import read_config_file, TrainConfig
@@ -17,6 +18,30 @@ _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 
                'rwm': 'RWM', 'avgl': 'AVGL'}
 _MILESTONES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
+
+
+class Architecture(NamedTuple):
+    """What the network of a run is; a backbone has neither units per block nor channels."""
+
+    units_per_block: tuple[int, ...]
+    channels: int
+    period: tuple[int, ...]
+    backbone: str = ''
+
+    @property
+    def title(self) -> str:
+        """The name that the paper would write, such as n=25, c=32, s=3."""
+        parts = [self.backbone] if self.backbone else [
+            f'n={",".join(map(str, self.units_per_block))}', f'c={self.channels}']
+        if set(self.period) - {1}:
+            parts.append(f's={",".join(map(str, self.period))}')
+        return ', '.join(parts)
+
+    @property
+    def file_name(self) -> str:
+        """The name in those of files, without the period, such as n25_c32."""
+        units = '-'.join(map(str, self.units_per_block))
+        return self.backbone or f'n{units}_c{self.channels}'
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +83,11 @@ class Result:
         return config.weights.replace('_', '-')
 
     @property
-    def model(self) -> tuple:
-        """What the network is: (units per block, channels, period)."""
+    def model(self) -> Architecture:
+        """What the network is."""
         config = self.config
-        return config.units_per_block, config.channels, config.period
+        return Architecture(config.units_per_block, config.channels, config.period,
+                            config.backbone)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -71,7 +97,7 @@ class Result:
 
     def log(self, network: int = 0) -> list[dict[str, str]]:
         """Return the rows of the log of one of its networks."""
-        path = self.folder / f'n{self.config.units_per_block[network]}' / 'log.csv'
+        path = self.folder / self.config.names[network] / 'log.csv'
         with open(path, newline='', encoding='utf-8') as file:
             return list(csv.DictReader(file))
 

@@ -1,6 +1,5 @@
 """A training run: a folder with its configuration, its networks and its model file."""
 
-import itertools
 import json
 from pathlib import Path
 
@@ -14,9 +13,11 @@ from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
+from anytime_training.pretrained import (
+    check_pretrained, load_pretrained, preprocessing_of_imagenet)
 from anytime_training.random_state import derived_seed
 from anytime_training.strategies import make_weights
-from anytime_training.train import new_network, train_network
+from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
 
@@ -45,6 +46,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
+        check_pretrained(config)
         text = json.dumps(config.to_dict(), indent=1) + '\n'
         write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
         return config
@@ -81,27 +83,30 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     calibration = None
     if config.calibrate:
         dataset, calibration = dataset.hold_back(0.1)
-    preprocessing = Preprocessing(config.input_size, dataset.train.mean(), SCALE)
+    preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
+                     Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
-    periods = itertools.cycle(config.period)  # one for all, or one for each
-    for units, period in zip(config.units_per_block, periods):
+    for number, name in enumerate(config.names):
         first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
-        seed = derived_seed(config.seed, 'network', units)
-        network = new_network(config, units, period, len(dataset.class_ids), first_exit, seed)
+        seed = derived_seed(config.seed, 'network', config.backbone
+                            or config.units_per_block[number])
+        started = (folder / name / CHECKPOINT).exists()
+        network = new_network(config, number, len(dataset.class_ids), first_exit, seed,
+                              None if started else load_pretrained(config.pretrained))
         weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)
         network.to(device)
         phases = plan(config.mode, network, weights)
         steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
         with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True, disable=quiet,
-                  dynamic_ncols=True, desc=f'{config.strategy} n={units}') as bar, \
+                  dynamic_ncols=True, desc=f'{config.strategy} {name}') as bar, \
                 fitting_threads(network, config.batch_size):
             def progress(done: int, text: str) -> None:
                 bar.update(done)
                 if text:
                     bar.set_postfix_str(text, refresh=False)
             network = train_network(config, network, phases, preprocessing, train, held_out,
-                                    folder / f'n{units}', seed, progress)
+                                    folder / name, seed, progress)
         if calibration is not None:
             calibrate(network, preprocessing, calibration.to(device))
         networks.append(network)
@@ -109,6 +114,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
+    recipe['pretrained'] = bool(config.pretrained)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
                              evaluation.measured(), recipe)
     model_file.save(folder / MODEL, model)

@@ -53,15 +53,6 @@ def group(results: list[Result], key: Callable) -> dict:
     return groups
 
 
-def model_name(model: tuple) -> str:
-    """Return a model as the paper writes it, such as n=25, c=32, s=3."""
-    units, channels, period = model
-    parts = [f'n={",".join(map(str, units))}', f'c={channels}']
-    if set(period) != {1}:
-        parts.append(f's={",".join(map(str, period))}')
-    return ', '.join(parts)
-
-
 def percent(metrics: dict[str, float]) -> list[float]:
     """Return the values of `metrics` in percent, in the order of the tables."""
     return [100 * metrics[name] for name in METRICS]
@@ -93,8 +84,9 @@ def weight_schemes(results: list[Result]) -> list[Table]:
             if printed:
                 rows.append([metric, 'paper (n=5, c=16)',
                              *(printed[metric].get(name, math.nan) for name in values)])
-        tables.append(Table(f'table1_{dataset}_{_file_name(model)}',
-                            f'Table 1: weight schemes, {dataset}, {model_name(model)}, error in %',
+        tables.append(Table(f'table1_{dataset}_{model.file_name}_'
+                            f's{"-".join(map(str, model.period))}',
+                            f'Table 1: weight schemes, {dataset}, {model.title}, error in %',
                             ['metric', 'source', *values], rows))
     return tables
 
@@ -115,17 +107,17 @@ def methods(results: list[Result]) -> list[Table]:
                 ORDER.index(name) if name in ORDER else len(ORDER), name)):
             found = by_method[method]
             metrics = opt[dataset, model] if method == 'OPT' else mean_metrics(found)
-            title = [dataset, model_name(model), method]
+            title = [dataset, model.title, method]
             rows.append([*title, f'ours ({len(found)} runs)', *percent(metrics)])
-            units = None if method == 'EANN' else model[0][0]
-            row = printed.get((method, units, model[1], dataset))
+            units = None if method == 'EANN' or model.backbone else model.units_per_block[0]
+            row = printed.get((method, units, model.channels, dataset))
             if row:
                 rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
         if 'EANN' in by_method:
-            title = [dataset, model_name(model), 'OPT+']
+            title = [dataset, model.title, 'OPT+']
             best = optimal_plus_metrics(results, runs[0])
             rows.append([*title, 'ours', *percent(best)])
-            row = printed.get(('OPT+', model[0][-1], model[1], dataset))
+            row = printed.get(('OPT+', model.units_per_block[-1], model.channels, dataset))
             if row:
                 rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
     header = ['data set', 'model', 'method', 'source', *METRICS]
@@ -183,21 +175,20 @@ def periods(results: list[Result]) -> list[Table]:
     chosen = [run for run in results if run.method in ('ANN', 'AANN') and run.scheme == 'sieve']
 
     def but_period(run: Result) -> tuple:
-        return run.dataset, run.method, run.config.units_per_block, run.config.channels
-    for (dataset, method, units, channels), runs in group(chosen, but_period).items():
+        return run.dataset, run.method, run.model._replace(period=(1,))
+    for (dataset, method, model), runs in group(chosen, but_period).items():
         stacks = group(runs, lambda run: run.config.period[0])
         if len(stacks) < 2:
             continue
         printed = {row['s']: row for row in paper.table(4)
-                   if row['n'] == units[0] and dataset == 'CIFAR100'}
+                   if (row['n'],) == model.units_per_block and dataset == 'CIFAR100'}
         rows = []
         for period, found in sorted(stacks.items()):
             rows.append([f's{period}', 'ours', *percent(mean_metrics(found))])
             if period in printed:
                 rows.append([f's{period}', 'paper', *(printed[period][name] for name in METRICS)])
-        name = f'n={units[0]}, c={channels}'
-        tables.append(Table(f'table4_{dataset}_{method}_n{units[0]}_c{channels}',
-                            f'Table 4: periods, {dataset}, {method}, {name}, error in %',
+        tables.append(Table(f'table4_{dataset}_{method}_{model.file_name}',
+                            f'Table 4: periods, {dataset}, {method}, {model.title}, error in %',
                             ['period', 'source', *METRICS], rows))
     return tables
 
@@ -206,8 +197,3 @@ def all_tables(results: list[Result]) -> list[Table]:
     """Return every table that `results` can fill."""
     return [table for make in (weight_schemes, wins, increases, methods, periods)
             for table in make(results)]
-
-
-def _file_name(model: tuple) -> str:
-    units, channels, period = model
-    return f'n{"-".join(map(str, units))}_c{channels}_s{"-".join(map(str, period))}'

@@ -5,9 +5,9 @@ After a budget of B units, a sequence answers as well as the optimal network of 
 the cost inflation. The closed forms are those of Proposition 3.1 and of appendix A, in the limit
 of long sequences; `simulate` computes both at finite length, budget by budget, without using them.
 
-The proof in appendix A states E[C] <= 1 - 1/(2b) + 1/(b-1) + ln(b)/(b-1), and it is
-reached in the limit: an interruption falls into the last network computed, and with probability
-    1/b into its part that is no deeper than the network before.
+The proof in appendix A states E[C] <= 1 - 1/(2b) + 1/(b-1) + ln(b)/(b-1), and it is reached in the
+limit: an interruption falls into the last network computed, and with probability 1/b into its part
+that is no deeper than the network before.
 """
 
 from dataclasses import dataclass

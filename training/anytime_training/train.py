@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 import time
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.averaging import MovingAverage
 from anytime_training.checkpoint import load_checkpoint, save_checkpoint
@@ -20,7 +20,9 @@ from anytime_training.random_state import derived_seed
 from anytime_training.sampling import Fixed
 from anytime_training.strategies import make_sampler
 import torch
+from torch import Tensor
 
+CHECKPOINT = 'checkpoint.pt'
 EVALUATIONS = 20  # about how many times a phase looks at the held-out images, for the log
 
 
@@ -47,7 +49,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     ValueError: for a damaged checkpoint.
 
     """
-    path = folder / 'checkpoint.pt'
+    path = folder / CHECKPOINT
     state = load_checkpoint(path)
     rows = [] if state is None else state['rows']
     if rows:
@@ -62,6 +64,8 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
             learner = _start_phase(config, network, phases, number, steps, seed)
         batches = training_batches(train, preprocessing, config.batch_size, config.flip, seed,
                                    done)
+        # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator.
+        torch.manual_seed(derived_seed(seed, 'network', done))
         start = time.perf_counter()
         result = train_epoch(learner, batches, config, epoch, steps, seed + number,
                              lambda images: progress(images, ''))
@@ -143,12 +147,21 @@ def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochR
             **per_exit('held_out_error', measured)}
 
 
-def new_network(config: TrainConfig, units: int, period: int, num_classes: int, first_exit: int,
-                seed: int) -> AnytimeNetwork:
-    """Return the untrained network with `units` per block, initialised from `seed`."""
+def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: int, seed: int,
+                pretrained: dict[str, Tensor] | None = None) -> AnytimeNetwork:
+    """
+    Return network `number` (from 0) of `config`, initialised from `seed`, else untrained.
+
+    `pretrained` are weights for the trunk of a backbone, see pretrained.py.
+    """
+    period = config.period[number % len(config.period)]  # one for all, or one for each
+    common = {'period': period, 'first_exit': first_exit, 'input_size': config.input_size,
+              'head': config.head}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
-        network = AnytimeNetwork(units, config.channels, num_classes, period,
-                                 first_exit=first_exit, input_size=config.input_size,
-                                 head=config.head)
+        if config.backbone:
+            network = AnytimeBackbone(config.backbone, num_classes, weights=pretrained, **common)
+        else:
+            network = AnytimeNetwork(config.units_per_block[number], config.channels, num_classes,
+                                     **common)
     return network.to(memory_format=torch.channels_last)

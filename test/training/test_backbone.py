@@ -1,0 +1,158 @@
+"""Backbones in training: pretrained weights, class folders, reports, and what goes wrong."""
+
+import json
+
+from anytime_perception import model_file
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
+from anytime_training import cli, train, weights
+from anytime_training.config import TrainConfig
+from anytime_training.optimiser import make_optimiser
+from anytime_training.phases import plan
+import cv2
+import numpy as np
+import pytest
+import torch
+
+models = pytest.importorskip('torchvision.models', exc_type=Exception)
+
+
+@pytest.fixture(scope='module')
+def pretrained(tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'resnet18.pth'
+    torch.manual_seed(0)
+    torch.save(models.resnet18(weights=None).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """Two classes of dark and of bright pictures."""
+    folder = tmp_path_factory.mktemp('pictures')
+    draws = np.random.default_rng(0)
+    for name, brightest in (('dark', 80), ('light', 255)):
+        (folder / name).mkdir()
+        for index in range(20):
+            picture = draws.integers(brightest - 80, brightest, (20, 24, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / name / f'{index}.png'), picture)
+    return folder
+
+
+def run(folder, pictures, *options):
+    return cli.main(['train', '--output', str(folder), '--dataset', 'folder', '--data',
+                     str(pictures), '--backbone', 'resnet18', '--input-size', '16', '--period',
+                     '3', '--batch-size', '16', '--device', 'cpu', '--quiet', *options])
+
+
+def test_the_recipe_of_a_backbone_has_camera_images():
+    config = TrainConfig.of({'dataset': 'folder', 'backbone': 'mobilenet_v3_small'})
+    assert config.input_size == 224 and config.names == ('mobilenet_v3_small',)
+    assert TrainConfig.of(config.to_dict()) == config
+    assert TrainConfig.of({'backbone': 'resnet18', 'input_size': 96}).input_size == 96
+
+
+def test_it_starts_from_pretrained_weights(pretrained):
+    state = torch.load(pretrained, weights_only=True)
+    config = TrainConfig.of({'backbone': 'resnet18', 'input_size': 16})
+    with_weights, without = (train.new_network(config, 0, 2, 1, 0, start).state_dict()
+                             for start in (state, None))
+    name = 'stages.0.trunk.0.weight'
+    assert torch.equal(with_weights[name], state['conv1.weight'])
+    assert not torch.equal(without[name], state['conv1.weight'])
+
+
+def test_trained_evaluated_resumed_profiled_and_reported(pretrained, pictures, tmp_path, capsys):
+    folder, options = tmp_path / 'run', ['--epochs', '3', '--pretrained', str(pretrained)]
+    assert run(folder, pictures, *options) == 0
+    model = model_file.load(folder / 'model.safetensors')
+    assert isinstance(model.network, AnytimeBackbone)
+    assert [stage.depth for stage in model.network.exits] == [2, 5, 8]
+    assert model.measured.error[0] <= 0.25
+    assert tuple(model.preprocessing.mean.shape) == (3, 1, 1)
+    assert model.recipe['pretrained'] is True
+    content = (folder / 'model.safetensors').read_bytes()
+    assert str(pretrained.parent).encode() not in content
+    assert pretrained.name.encode() not in content
+    capsys.readouterr()
+    assert cli.main(['evaluate', '--json', str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)['error'] == pytest.approx(model.measured.error)
+    assert cli.main(['info', str(folder / 'model.safetensors')]) == 0
+    assert 'resnet18' in capsys.readouterr().out
+    assert cli.main(['profile', str(folder), '--device', 'cpu', '--runner', 'torch', '--images',
+                     '2', '--rate', '100']) == 0
+    assert run(tmp_path / 'ann', pictures, '--epochs', '1', '--strategy', 'none') == 0
+    assert cli.main(['report', str(folder), str(tmp_path / 'ann'), '--output',
+                     str(tmp_path / 'report')]) == 0
+    text = (tmp_path / 'report' / 'report.md').read_text()
+    assert 'resnet18, s=3' in text and 'AANN' in text and 'Tables 2a and 5' in text
+    assert (tmp_path / 'report' / 'figures' / f'figure4_{pictures.name}_AANN_resnet18.png'
+            ).exists()
+
+
+def test_a_resumed_run_is_the_same_without_the_pretrained_weights(pictures, tmp_path, monkeypatch):
+    file = tmp_path / 'small.pth'
+    torch.save(models.mobilenet_v3_small(weights=None).state_dict(), file)
+    options = ['--epochs', '2', '--backbone', 'mobilenet_v3_small', '--pretrained', str(file)]
+    assert run(tmp_path / 'whole', pictures, *options) == 0
+    real = train.save_checkpoint
+
+    def save_and_interrupt(path, state):
+        real(path, state)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patched:
+        patched.setattr(train, 'save_checkpoint', save_and_interrupt)
+        assert run(tmp_path / 'broken', pictures, *options) == 130
+    file.unlink()
+    assert run(tmp_path / 'broken', pictures, *options, '--resume') == 0
+    whole, broken = (model_file.load(tmp_path / name / 'model.safetensors').network.state_dict()
+                     for name in ('whole', 'broken'))
+    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+@pytest.mark.parametrize('backbone', ['resnet18', 'mobilenet_v3_small', 'convnext_tiny', ''])
+def test_every_parameter_is_trained_and_only_weights_of_layers_decay(backbone):
+    if backbone:
+        network = AnytimeBackbone(backbone, 2, input_size=32)
+    else:
+        network = AnytimeNetwork(1, 4, 2, input_size=8, head='coarse')
+    config = TrainConfig.of({'weight_decay': 0.5})
+    phase, = plan('joint', network, weights.constant(len(network.exits)))
+    groups = make_optimiser(network, phase, config).param_groups
+    found = [id(parameter) for group in groups for parameter in group['params']]
+    assert sorted(found) == sorted(map(id, network.parameters()))
+    decays = {id(parameter): group['weight_decay'] for group in groups
+              for parameter in group['params']}
+    for name, parameter in network.named_parameters():
+        layer = name.endswith('weight') and parameter.ndim in (2, 4)
+        assert (decays[id(parameter)] > 0) == layer, name
+
+
+def test_blocks_left_out_at_random_repeat(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, 'save_checkpoint', lambda path, state: None)  # large and not used
+    results = []
+    for name in 'ab':
+        torch.rand(ord(name))  # whatever came before
+        assert run(tmp_path / name, pictures, '--epochs', '1', '--backbone', 'convnext_tiny',
+                   '--period', '9', '--input-size', '32') == 0
+        results.append(model_file.load(tmp_path / name / 'model.safetensors').network)
+    first, second = (network.state_dict() for network in results)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize('options, said', [
+    (['--pretrained', 'nowhere.pth'], 'nowhere.pth'),
+    (['--pretrained', 'foreign.txt'], 'torch.save'),
+    (['--pretrained', 'resnet34.pth'], 'resnet34.pth'),
+    (['--units-per-block', '3'], 'units_per_block'),
+    (['--channels', '16'], 'channels'),
+    (['--set', 'backbone=', '--pretrained', 'resnet34.pth'], 'mobilenet_v3_small'),
+    (['--set', 'backbone=alexnet'], 'convnext_tiny'),
+])
+def test_mistakes_are_explained_and_leave_nothing(tmp_path, capsys, monkeypatch, pictures,
+                                                 options, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'foreign.txt').write_text('no weights')
+    torch.save({'conv1.weight': torch.zeros(1)}, 'resnet34.pth')
+    assert run('run', pictures, *options) == 2
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and said in message
+    assert not (tmp_path / 'run').exists()

@@ -1,0 +1,59 @@
+"""Weights that a backbone starts from, and the preprocessing that they were trained with."""
+
+from anytime_perception.networks import AnytimeBackbone
+from anytime_perception.preprocessing import Preprocessing
+from anytime_training.config import TrainConfig
+import torch
+from torch import Tensor
+
+_MEAN = (123.675, 116.28, 103.53)  # of ImageNet, red, green and blue in 0..255
+_SCALE = 57.63  # mean of its standard deviations, 58.395, 57.12 and 57.375
+
+
+def preprocessing_of_imagenet(size: int) -> Preprocessing:
+    """Return what torchvision's weights expect, with one scale for the three colours."""
+    return Preprocessing(size, torch.tensor(_MEAN)[:, None, None], _SCALE)
+
+
+def load_pretrained(path: str) -> dict[str, Tensor] | None:
+    """
+    Return the state dict in the file at `path`, or None if that is empty.
+
+    Raises
+    ------
+    ValueError: if it cannot be read or holds anything but tensors by their names.
+
+    """
+    if not path:
+        return None
+    try:
+        weights = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError as error:
+        raise ValueError(f'cannot read the pretrained weights {path}: {error.strerror}; name a '
+                         "file of torchvision's with --pretrained") from error
+    except Exception as error:  # torch raises many kinds, with long texts, for a foreign file
+        raise ValueError(_foreign(path)) from error
+    if not isinstance(weights, dict) or not weights or not all(
+            isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(_foreign(path))
+    return weights
+
+
+def check_pretrained(config: TrainConfig) -> None:
+    """
+    Raise ValueError if the pretrained weights of `config` are not those of its backbone.
+
+    To be called before a run starts: a mistake shall not leave half a run behind.
+    """
+    weights = load_pretrained(config.pretrained)
+    if weights is None:
+        return
+    try:
+        AnytimeBackbone(config.backbone, 2, input_size=config.input_size, weights=weights)
+    except ValueError as error:
+        raise ValueError(f'{config.pretrained}: {error}') from error
+
+
+def _foreign(path: str) -> str:
+    return (f'{path} is no state dict of PyTorch tensors; make one with '
+            'torch.save(network.state_dict(), FILE)')
