@@ -47,6 +47,7 @@ class Client(Node):
     def __init__(self):
         super().__init__('client')
         self.heard = {}
+        self._services = {}  # one client each: a second one of the same name is found late or never
 
     def listen(self, kind, topic, qos=50):
         heard = self.heard.setdefault(topic, [])
@@ -54,7 +55,9 @@ class Client(Node):
         return heard
 
     def call(self, kind, name, request):
-        service = self.create_client(kind, name)
+        if name not in self._services:
+            self._services[name] = self.create_client(kind, name)
+        service = self._services[name]
         assert service.wait_for_service(WAIT_SECONDS)
         done = threading.Event()
         future = service.call_async(request)
