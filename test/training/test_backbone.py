@@ -148,7 +148,7 @@ def test_blocks_left_out_at_random_repeat(pictures, tmp_path, monkeypatch):
     (['--set', 'backbone=alexnet'], 'convnext_tiny'),
 ])
 def test_mistakes_are_explained_and_leave_nothing(tmp_path, capsys, monkeypatch, pictures,
-                                                 options, said):
+                                                  options, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'foreign.txt').write_text('no weights')
     torch.save({'conv1.weight': torch.zeros(1)}, 'resnet34.pth')
