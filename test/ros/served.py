@@ -47,7 +47,7 @@ class Client(Node):
     def __init__(self):
         super().__init__('client')
         self.heard = {}
-        self._services = {}  # one client each: a second one of the same name is found late or never
+        self._services = {}  # one client each: a second one may be found late, or never
 
     def listen(self, kind, topic, qos=50):
         heard = self.heard.setdefault(topic, [])
