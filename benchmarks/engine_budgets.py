@@ -23,12 +23,12 @@ def burn() -> None:
         pass
 
 
-def measure(units: int, channels: int, threads: int, images: int) -> dict:
+def measure(units: int, channels: int, device: str, threads: int, images: int) -> dict:
     """Return the row of one network."""
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     chance = random.Random(0)
     late, kept, reached_more, early_stops = [], 0, 0, 0
-    with AnytimeEngine(measuring.network(units, channels), threads=threads) as engine:
+    with AnytimeEngine(measuring.network(units, channels), device, threads=threads) as engine:
         for _ in range(images):
             first, last = float(engine.profile.p99[0]), float(engine.profile.p99[-1])
             budget = chance.uniform(first + 0.001, 1.2 * max(last, first + 0.001))
@@ -62,7 +62,7 @@ def main() -> None:
     for process in load if arguments.stress else []:
         process.start()
     try:
-        rows = [measure(units, channels, arguments.threads, arguments.images)
+        rows = [measure(units, channels, arguments.device, arguments.threads, arguments.images)
                 for units, channels in ((9, 16), (9, 32))]
     finally:
         for process in load if arguments.stress else []:

@@ -31,12 +31,12 @@ def piece_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -
     return np.median(seconds, axis=0)
 
 
-def measure(units: int, channels: int, threads: int, instants: int) -> dict:
+def measure(units: int, channels: int, device: str, threads: int, instants: int) -> dict:
     """Return the row of one network."""
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     chance = random.Random(0)
     answers, stops, firsts = [], [], []
-    with AnytimeEngine(measuring.network(units, channels), threads=threads) as engine:
+    with AnytimeEngine(measuring.network(units, channels), device, threads=threads) as engine:
         pieces = piece_seconds(engine, image)
         whole = float(engine.profile.median[-1])
         list(engine.refine(image))
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument('--instants', type=int, default=10_000, help='per network (%(default)s)')
     arguments = parser.parse_args()
     result = {'machine': measuring.machine(), 'threads': arguments.threads, 'rows': [
-        measure(units, channels, arguments.threads, arguments.instants)
+        measure(units, channels, arguments.device, arguments.threads, arguments.instants)
         for units, channels in ((9, 16), (25, 32))]}
     measuring.finish(result, arguments.output)
 

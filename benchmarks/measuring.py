@@ -17,6 +17,7 @@ from torch import nn
 def parser(description: str) -> argparse.ArgumentParser:
     """Return a parser with the options every benchmark has."""
     result = argparse.ArgumentParser(description=description.strip().split('\n')[0])
+    result.add_argument('--device', default='cpu', help='cpu or cuda:N (%(default)s)')
     result.add_argument('--threads', type=int, default=2, help='of the network (%(default)s)')
     result.add_argument('--output', type=Path, help='file to write the result to, as JSON')
     return result
@@ -70,7 +71,9 @@ def machine() -> dict:
     """Return what the numbers were measured on."""
     with open('/proc/cpuinfo') as file:
         models = [line.split(':')[1].strip() for line in file if line.startswith('model name')]
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {'cpu': models[0] if models else platform.machine(), 'cores': os.cpu_count(),
+            'gpu': gpu,
             'load_1min_before': round(os.getloadavg()[0], 2), 'torch': torch.__version__,
             'python': platform.python_version()}
 
