@@ -23,6 +23,7 @@ setup(
     ],
     extras_require={
         'train': ['torchvision', 'tqdm', 'matplotlib', 'scikit-learn', 'pillow'],
+        'bag': ['rosbags>=0.10'],
         'openvino': ['openvino>=2025.0'],
         'test': ['pytest>=7', 'hypothesis', 'flake8', 'pydocstyle'],
     },

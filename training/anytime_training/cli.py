@@ -54,15 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument('model', metavar='FILE')
     info.add_argument('--json', action='store_true', help='print JSON')
     info.set_defaults(command=commands.info)
-    dataset = subparsers.add_parser(
-        'dataset', help='write a data set as class folders of PNG files',
-        description='Write train/<class>/NNNN.png and test/<class>/NNNN.png, to look at or to '
-                    'replay as a camera.')
-    dataset.add_argument('dataset', choices=DATASETS)
-    dataset.add_argument('--output', required=True, metavar='DIR')
-    dataset.add_argument('--size', type=int, help='pixels a side (default: 8 for digits, else 32)')
-    _add_data(dataset)
-    dataset.set_defaults(command=commands.dataset)
+    _add_dataset(subparsers)
     return parser
 
 
@@ -174,6 +166,37 @@ def _add_sweep(subparsers) -> None:
     sweep.add_argument('--dataset', choices=DATASETS)
     sweep.add_argument('--data', metavar='DIR', help='folder that the data set is read from')
     sweep.set_defaults(command=commands.sweep)
+
+
+def _add_dataset(subparsers) -> None:
+    dataset = subparsers.add_parser(
+        'dataset', help="write a data set, or a robot's recording, as class folders of PNG files",
+        description='Write train/<class>/NNNN.png and test/<class>/NNNN.png, to train with, to '
+                    'look at, or to replay as a camera.')
+    kinds = dataset.add_subparsers(dest='dataset', required=True, metavar='NAME')
+    for name in DATASETS:
+        kind = kinds.add_parser(name, help='all of its images')
+        kind.add_argument('--output', required=True, metavar='DIR')
+        kind.add_argument('--size', type=int,
+                          help='pixels a side (default: 8 for digits, else 32)')
+        _add_data(kind)
+        kind.set_defaults(command=commands.dataset)
+    bag = kinds.add_parser(
+        'from-bag', help='images of a recording (rosbag2: sqlite3 or MCAP)',
+        description='In time, the last fifth of the images of each label is for tests.')
+    bag.add_argument('bag', metavar='BAG', help='its folder, or one file')
+    bag.add_argument('--topic', required=True, help='of Image or CompressedImage messages')
+    bag.add_argument('--labels', required=True, metavar='CSV',
+                     help='columns start,end,label: what was to be seen when, in seconds since '
+                          'the recording began')
+    bag.add_argument('--output', required=True, metavar='DIR')
+    bag.add_argument('--absolute', action='store_true',
+                     help='the times of the labels are seconds since 1970')
+    bag.add_argument('--gap', type=float, default=1.0, metavar='SECONDS',
+                     help='images nearer than that to a test image are not for training '
+                          '(%(default)s)')
+    bag.add_argument('--quiet', action='store_true', help='no progress bar')
+    bag.set_defaults(command=commands.from_bag)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -132,6 +132,12 @@ def dataset(arguments: Namespace) -> None:
     print(f'wrote {count} images to {arguments.output}')
 
 
+def from_bag(arguments: Namespace) -> None:
+    """Write the labelled images of a recording as class folders."""
+    print(data.from_bag(arguments.bag, arguments.topic, arguments.labels, arguments.output,
+                        arguments.absolute, arguments.gap, arguments.quiet))
+
+
 def _load(path: str) -> model_file.Model:
     """Return the model at `path`, a model file or the folder of a run."""
     inside = Path(path) / MODEL
