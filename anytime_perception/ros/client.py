@@ -44,7 +44,8 @@ class AnytimeClient:
     Talks to one perception node through a node of the planner's.
 
     That node must be served by an executor on another thread (`serving` does that): calls wait for
-    their answers. All times are in seconds.
+    their answers. All times are in seconds. Close it before the node is destroyed while the
+    process goes on.
 
     Parameters
     ----------
@@ -74,6 +75,10 @@ class AnytimeClient:
         self._classify_client = ActionClient(node, Classify, f'{name}/classify')
         node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, latched)
         node.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
+
+    def close(self) -> None:
+        """Let go of the node, which ROS 2 keeps alive for the action otherwise."""
+        self._classify_client.destroy()
 
     def wait_for_model(self, timeout: float) -> ModelInfo | None:
         """Return the node's model as soon as there is one, None after `timeout`."""

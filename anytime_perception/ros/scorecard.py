@@ -23,7 +23,8 @@ class Scorecard:
     """
     Collects refinements, truths and service latencies, and sums them up.
 
-    Images are told apart by a key of the caller's, such as their stamp.
+    Images are told apart by a key of the caller's, such as their stamp. Summing up may happen
+    while another thread adds.
     """
 
     def __init__(self, class_ids: list[str], exit_count: int):

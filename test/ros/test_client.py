@@ -13,7 +13,9 @@ from test_perception_node import image_message, send
 
 @pytest.fixture
 def anytime(ros, client):
-    return AnytimeClient(client, timeout=5.0)
+    anytime = AnytimeClient(client, timeout=5.0)
+    yield anytime
+    anytime.close()
 
 
 def test_budget_and_preemption(perception, client, anytime):

@@ -1,6 +1,7 @@
 """The planner's score is what happened."""
 
 import math
+import threading
 
 from anytime_perception.ros.scorecard import Scorecard
 import numpy as np
@@ -51,3 +52,19 @@ def test_latencies_are_quantiles():
     assert preempt['p99_ms'] == pytest.approx(np.sort(seconds)[494] * 1e3, rel=0.01)
     assert card.summary()['set_budget'] == {
         'calls': 0, 'p50_ms': None, 'p99_ms': None, 'max_ms': None}
+
+
+def test_summing_up_while_another_thread_adds():
+    card = Scorecard(['a'], 1)
+
+    def add():
+        for key in range(5000):
+            card.add_truth(key, 'a')
+            card.add_refinement(key, 0, 'a', 1.0, 5.0, final=True, preempted=False)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    while thread.is_alive():
+        card.summary()
+    thread.join()
+    assert card.summary()['images'] == 5000
