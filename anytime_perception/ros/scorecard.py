@@ -75,7 +75,7 @@ class Scorecard:
         """Return everything as JSON-ready numbers; None where there is nothing to say."""
         by_exit = [[] for _ in range(self._exit_count)]
         elapsed = [[] for _ in range(self._exit_count)]
-        for key, seen in self._images.items():
+        for key, seen in list(self._images.items()):
             for exit_index, answer, elapsed_ms in zip(seen.exits, seen.answers, seen.elapsed_ms):
                 elapsed[exit_index].append(elapsed_ms)
                 if key in self._truths:
@@ -100,7 +100,7 @@ class Scorecard:
         Later exits answer fewer images, and other ones, than the first: only the same images at
         every exit can be compared.
         """
-        whole = [(key, seen) for key, seen in self._images.items()
+        whole = [(key, seen) for key, seen in list(self._images.items())
                  if len(seen.exits) == self._exit_count and key in self._truths]
         exits = range(self._exit_count)
         return {
@@ -114,7 +114,7 @@ class Scorecard:
 
     def _by_budget(self) -> list[dict]:
         groups = collections.defaultdict(list)
-        for key, seen in self._images.items():
+        for key, seen in list(self._images.items()):
             if seen.final and not seen.preempted:
                 groups[round(seen.budget_ms, 3)].append((key, seen))
         return [{
