@@ -1,6 +1,7 @@
 """The planner's score is what happened."""
 
 import math
+import sys
 import threading
 
 from anytime_perception.ros.scorecard import Scorecard
@@ -62,9 +63,14 @@ def test_summing_up_while_another_thread_adds():
             card.add_truth(key, 'a')
             card.add_refinement(key, 0, 'a', 1.0, 5.0, final=True, preempted=False)
 
-    thread = threading.Thread(target=add)
-    thread.start()
-    while thread.is_alive():
-        card.summary()
-    thread.join()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns in the middle of everything
+    try:
+        thread = threading.Thread(target=add)
+        thread.start()
+        while thread.is_alive():
+            card.summary()
+        thread.join()
+    finally:
+        sys.setswitchinterval(usual)
     assert card.summary()['images'] == 5000
