@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeSequence
-from anytime_training import data
+from anytime_training import data, distributed
 from anytime_training.config import parse_assignment, read_config_file, TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
@@ -18,7 +18,6 @@ from anytime_training.sweep import parse_vary, plan_jobs, run_jobs
 
 def train(arguments: Namespace) -> None:
     """Start a run, or go on with one."""
-    device = choose_device(arguments.device)
     values = read_config_file(arguments.config) if arguments.config else {}
     for field in dataclasses.fields(TrainConfig):
         given = getattr(arguments, field.name, None)
@@ -27,10 +26,14 @@ def train(arguments: Namespace) -> None:
     for assignment in arguments.set:
         values.update(parse_assignment(assignment))
     folder = Path(arguments.output)
-    config = start_run(folder, values, arguments.resume)
-    evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)
-    print(evaluation.table())
-    print(f'model: {folder / MODEL}')
+    with distributed.joined(arguments.device) as device:
+        # The other processes find the run that the main one has just started.
+        config = distributed.main_first(lambda: start_run(
+            folder, values, arguments.resume or not distributed.is_main()))
+        evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)
+        if distributed.is_main():
+            print(evaluation.table())
+            print(f'model: {folder / MODEL}')
 
 
 def evaluate(arguments: Namespace) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from anytime_perception.networks import AnytimeNetwork
+from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
 from anytime_training.device import is_small, use_bfloat16
@@ -56,26 +57,33 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
     totals = torch.zeros(3, len(phase.exits), device=device)
     numbers = torch.arange(len(phase.exits), device=device)
     for index, (images, labels) in enumerate(batches):
+        count = len(labels)
         step = epoch * steps + index
         set_learning_rate(learner.optimiser, config.lr * schedule(step / (config.epochs * steps)))
         mixed = None
         if config.mixup:
             images, mixed = mix(images, labels, config.mixup, draws)
+            mixed = distributed.own_part(*mixed)
+        images, labels = distributed.own_part(images, labels)
+        share = len(labels) * distributed.count() / count  # 1, where parts are of the same size
         with half:
             logits = learner.forward(network, phase, images, config.gradient_equilibrium)
         losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
                                      mixed=mixed)
         weights = sampler.weights(step)
         learner.optimiser.zero_grad(set_to_none=True)
-        (weights * losses).sum().backward()
+        (share * (weights * losses).sum()).backward()
+        distributed.average([parameter.grad for parameter in network.parameters()
+                             if parameter.grad is not None])
         learner.optimiser.step()
-        losses = losses.detach()
+        losses, errors = losses.detach() * share, errors * share
+        distributed.average([losses, errors])
         chosen = torch.zeros_like(losses) if sampler.chosen is None else numbers == sampler.chosen
         totals += torch.stack([losses, errors, chosen])
         sampler.update(losses)
         if learner.average is not None:
             learner.average.update(step)
-        progress(len(labels))
+        progress(count)
     losses, errors, chosen = totals.tolist()
     return EpochResult([loss / steps for loss in losses], [error / steps for error in errors],
                        [round(count) for count in chosen])

@@ -7,7 +7,7 @@ from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
-from anytime_training import data
+from anytime_training import data, distributed
 from anytime_training.calibrate import calibrate
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.device import fitting_threads
@@ -77,7 +77,10 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     """
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
     torch.backends.cudnn.deterministic = True
-    dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
+    warn = tqdm.write if distributed.is_main() else lambda text: None
+    dataset = distributed.main_first(
+        lambda: data.load(config.dataset, config.data, config.input_size,
+                          download and distributed.is_main(), warn))
     if config.validation:
         dataset = dataset.with_validation()
     calibration = None
@@ -85,6 +88,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         dataset, calibration = dataset.hold_back(0.1)
     preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
+    _check_parts(config, len(dataset.train))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
     for number, name in enumerate(config.names):
@@ -96,10 +100,12 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                               None if started else load_pretrained(config.pretrained))
         weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)
         network.to(device)
+        distributed.synchronise(network)
         phases = plan(config.mode, network, weights)
         steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
-        with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True, disable=quiet,
-                  dynamic_ncols=True, desc=f'{config.strategy} {name}') as bar, \
+        with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True,
+                  dynamic_ncols=True, disable=quiet or not distributed.is_main(),
+                  desc=f'{config.strategy} {name}') as bar, \
                 fitting_threads(network, config.batch_size):
             def progress(done: int, text: str) -> None:
                 bar.update(done)
@@ -112,6 +118,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     evaluation = evaluate(network, preprocessing, held_out, dataset.name)
+    if not distributed.is_main():
+        return evaluation
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
     recipe['pretrained'] = bool(config.pretrained)
@@ -120,3 +128,13 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation
+
+
+def _check_parts(config: TrainConfig, images: int) -> None:
+    """Raise ValueError if several processes cannot share the work of `config`."""
+    processes = distributed.count()
+    if min(config.batch_size, images) < processes:
+        raise ValueError(f'a batch has {min(config.batch_size, images)} images, but there are '
+                         f'{processes} processes; raise --batch-size or start fewer')
+    if config.compiled and processes > 1:
+        raise ValueError('compiled is True, but there are several processes; set compiled=false')

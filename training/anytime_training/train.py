@@ -7,6 +7,7 @@ import time
 
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
+from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.checkpoint import load_checkpoint, save_checkpoint
 from anytime_training.config import TrainConfig
@@ -52,7 +53,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     path = folder / CHECKPOINT
     state = load_checkpoint(path)
     rows = [] if state is None else state['rows']
-    if rows:
+    if rows and distributed.is_main():
         write_log(folder / 'log.csv', rows)  # it is behind after a kill between the two
     steps = steps_per_epoch(len(train), config.batch_size)
     progress(len(rows) * steps * config.batch_size, '')
@@ -77,11 +78,12 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
                                    f'{done + 1}{kept}. Train anew with a smaller --lr')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
         measured = [None] * len(network.exits)
-        if due:
+        if due and distributed.is_main():
             measured = evaluate(_result_of(learner), preprocessing, held_out, '').error
         rows.append(_row(done + 1, number, speed, learner, result, measured))
-        save_checkpoint(path, _state(learner, rows))
-        write_log(folder / 'log.csv', rows)
+        if distributed.is_main():
+            save_checkpoint(path, _state(learner, rows))
+            write_log(folder / 'log.csv', rows)
         progress(0, f'epoch {done + 1}, training error {result.errors[0]:.1%} (first exit) '
                     f'{result.errors[-1]:.1%} (last)')
     return _result_of(learner).eval()

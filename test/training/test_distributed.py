@@ -1,0 +1,76 @@
+"""Two processes of torchrun give the network that one process gives, within rounding."""
+
+import csv
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+from anytime_perception import model_file
+from anytime_training import cli
+import pytest
+import torch
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason='needs gloo')
+
+# Batches of an odd size never have two equal halves. Few steps, as each makes rounding larger.
+OPTIONS = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
+           '--batch-size', '181', '--epochs', '1', '--lr', '0.02', '--device', 'cpu', '--quiet',
+           '--set', 'precision=float32']
+CASES = {'exp3_mixup': ['--strategy', 'exp3', '--set', 'mixup=0.4', '--set', 'distillation=0.3'],
+         'midfeat': ['--mode', 'midfeat', '--set', 'head=coarse', '--set', 'average=0']}
+
+
+def two_processes(*arguments):
+    """Run `anytime` in two processes; return the finished process."""
+    paths = [str(Path(module.__file__).parents[1]) for module in (cli, model_file)]
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
+    return subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+         '-m', 'anytime_training', *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=120)
+
+
+def rows_of(folder):
+    with open(folder / 'n1' / 'log.csv', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_two_processes_give_what_one_gives(tmp_path, case):
+    options = [*OPTIONS, *CASES[case]]
+    assert cli.main(['train', '--output', str(tmp_path / 'one'), *options]) == 0
+    done = two_processes('train', '--output', tmp_path / 'two', *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('model: ') == 1
+    one, two = (model_file.load(tmp_path / name / 'model.safetensors').network.state_dict()
+                for name in ('one', 'two'))
+    for name, expected in one.items():
+        difference = (two[name] - expected).float().norm()
+        assert difference <= 1e-3 * max(expected.float().norm(), 0.01), name
+    for single, double in zip(rows_of(tmp_path / 'one'), rows_of(tmp_path / 'two')):
+        for name in single:
+            if name.startswith('chosen'):
+                assert single[name] == double[name]
+            elif name.startswith('loss') and single[name]:
+                assert float(double[name]) == pytest.approx(float(single[name]), rel=1e-3)
+
+
+def test_a_mistake_is_said_once(tmp_path):
+    done = two_processes('train', '--output', tmp_path / 'run', '--dataset', 'folder', '--data',
+                         tmp_path / 'nowhere', '--device', 'cpu')
+    assert done.returncode != 0 and done.stderr.count('anytime train: error: there is no') == 1
+
+
+@pytest.mark.parametrize('option, said', [
+    ('batch_size=1', 'raise --batch-size'), ('compiled=true', 'compiled=false')])
+def test_what_several_processes_cannot_do(tmp_path, monkeypatch, capsys, option, said):
+    monkeypatch.setattr('anytime_training.distributed.count', lambda: 2)
+    assert cli.main(['train', '--output', str(tmp_path), *OPTIONS, '--set', option]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_each_process_takes_a_gpu_of_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    assert cli.main(['train', '--output', str(tmp_path), *OPTIONS, '--device', 'cuda:0']) == 2
+    assert '--device cuda' in capsys.readouterr().err
