@@ -84,9 +84,14 @@ class Outputs:
 
     def publish(self, refinement: engine.Refinement) -> None:
         """Publish what is wanted of a refinement whose tag is an ImageTrace."""
-        trace: ImageTrace = refinement.tag
-        if not rclpy.ok(context=self._node.context):
-            return
+        try:
+            self._publish(refinement, refinement.tag)
+        except Exception:
+            # Ctrl-C shuts the context down under the worker's feet; there is nobody to tell then.
+            if rclpy.ok(context=self._node.context):
+                raise
+
+    def _publish(self, refinement: engine.Refinement, trace: ImageTrace) -> None:
         final = refinement.status.final
         changed = trace.answered(refinement)
         if final or self.rate == 'every' or (self.rate == 'change' and changed):
