@@ -69,6 +69,7 @@ class AnytimeClient:
         self._timeout = timeout
         self._on_refinement = on_refinement
         self._informed = threading.Event()
+        self._answered: set = set()
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
         self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
@@ -157,10 +158,14 @@ class AnytimeClient:
         return result.refinement
 
     def _call(self, client, request):
-        if not client.service_is_ready() and not client.wait_for_service(self._timeout):
+        # Asked until it has answered once: to look at the graph each time costs, and misleads
+        # where another node of that name has just gone.
+        if client not in self._answered and not client.wait_for_service(self._timeout):
             raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
                                   'running? (ros2 node list)')
-        return self._wait(client.call_async(request), self._timeout)
+        result = self._wait(client.call_async(request), self._timeout)
+        self._answered.add(client)
+        return result
 
     def _wait(self, future, timeout: float):
         done = threading.Event()

@@ -47,7 +47,7 @@ class Client(Node):
     def __init__(self):
         super().__init__('client')
         self.heard = {}
-        self._services = {}  # one client each: a second one may be found late, or never
+        self._callers = {}  # one client each: a second one may be found late, or never
 
     def listen(self, kind, topic, qos=50):
         heard = self.heard.setdefault(topic, [])
@@ -55,10 +55,12 @@ class Client(Node):
         return heard
 
     def call(self, kind, name, request):
-        if name not in self._services:
-            self._services[name] = self.create_client(kind, name)
-        service = self._services[name]
-        assert service.wait_for_service(WAIT_SECONDS)
+        if name not in self._callers:
+            self._callers[name] = self.create_client(kind, name)
+        service = self._callers[name]
+        # Where a node of the same name has just gone, its traces can make a service look
+        # incomplete for as long as DDS remembers it; it answers all the same.
+        service.wait_for_service(5)
         done = threading.Event()
         future = service.call_async(request)
         future.add_done_callback(lambda _: done.set())
