@@ -14,8 +14,8 @@ from pathlib import Path
 from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
-from safetensors import safe_open, SafetensorError
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+import safetensors.torch
 import torch
 
 VERSION = 1
@@ -104,7 +104,8 @@ def save(path: str | Path, model: Model) -> None:
                for name, tensor in model.network.state_dict().items()}
     tensors['mean'] = model.preprocessing.mean.cpu().contiguous()
     metadata = {'anytime_perception': json.dumps(header)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_atomically(path, lambda temporary: safetensors.torch.save_file(
+        tensors, temporary, metadata))
 
 
 def load(path: str | Path) -> Model:
@@ -118,23 +119,20 @@ def load(path: str | Path) -> Model:
     """
     path = Path(path)
     try:
-        with open(path, 'rb') as file:
-            sha256 = hashlib.sha256(file.read()).hexdigest()
+        data = path.read_bytes()
     except OSError as error:
         raise ModelFileError(f'cannot read the model file {path}: {error.strerror}') from error
     try:
-        with safe_open(path, framework='pt') as file:
-            header = _parse_header(file.metadata())
-            network = _build(header)
-            _load_weights(network, file)
-            preprocessing = Preprocessing(mean=file.get_tensor('mean'), **header['preprocessing'])
+        tensors = safetensors.torch.load(data)
+        header = _parse_header(data)
+        network = _build(header)
+        _load_weights(network, tensors)
         network.eval().requires_grad_(False)
-        measured = header['measured'] and Measured(**{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in header['measured'].items()})
-        class_ids = tuple(str(class_id) for class_id in header['class_ids'])
-        return Model(network, class_ids, preprocessing, measured, header['recipe'], path.name,
-                     sha256)
+        return Model(
+            network, tuple(str(class_id) for class_id in header['class_ids']),
+            Preprocessing(mean=tensors['mean'], **header['preprocessing']),
+            _measured(header['measured']), dict(header['recipe']), path.name,
+            hashlib.sha256(data).hexdigest())
     except ModelFileError as error:
         raise ModelFileError(f'{path}: {error}') from error
     except ImportError as error:
@@ -143,7 +141,7 @@ def load(path: str | Path) -> Model:
     except SafetensorError as error:
         raise ModelFileError(
             f'{path} is not a model file, or is truncated or damaged: {error}') from error
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # a damaged header may hold anything
         raise ModelFileError(f'{path} is damaged: {error!r}') from error
 
 
@@ -151,8 +149,10 @@ def _members(network: AnytimeNetwork | AnytimeSequence) -> list[AnytimeNetwork]:
     return list(network.networks) if isinstance(network, AnytimeSequence) else [network]
 
 
-def _parse_header(metadata: dict[str, str] | None) -> dict:
+def _parse_header(data: bytes) -> dict:
     """Return the JSON header of a model file, its version checked."""
+    end = 8 + int.from_bytes(data[:8], 'little')  # the format's own header: its length, then JSON
+    metadata = json.loads(data[8:end]).get('__metadata__')
     if not metadata or 'anytime_perception' not in metadata:
         raise ModelFileError('a safetensors file, but not one of anytime_perception; '
                              'make one with `anytime train` or model_file.save')
@@ -175,24 +175,27 @@ def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
         return AnytimeSequence(networks) if header['sequence'] else networks[0]
 
 
-def _load_weights(network: torch.nn.Module, file: safe_open) -> None:
-    """
-    Give the network its weights from the file.
+def _measured(values: dict | None) -> Measured | None:
+    if values is None:
+        return None
+    errors, calibration = (tuple(float(value) for value in values[name])
+                           for name in ('error', 'calibration_error'))
+    return Measured(str(values['dataset']), int(values['images']), errors, calibration)
 
-    Every name and shape is checked before any memory is taken.
-    """
+
+def _load_weights(network: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Give the network its weights, every name and shape checked before."""
     expected = network.state_dict()
-    names = {name.removeprefix('network.') for name in file.keys() if name.startswith('network.')}
-    if names != set(expected):
-        odd = sorted(names ^ set(expected))
+    weights = {name.removeprefix('network.'): tensor for name, tensor in tensors.items()
+               if name.startswith('network.')}
+    if set(weights) != set(expected):
+        odd = sorted(set(weights) ^ set(expected))
         raise ModelFileError('its weights are not those of its network: '
                              f'{len(odd)} names differ, e.g. {odd[0]!r}')
     for name, parameter in expected.items():
-        shape = tuple(file.get_slice(f'network.{name}').get_shape())
-        if shape != tuple(parameter.shape):
-            raise ModelFileError(f'weight {name!r} has shape {shape}; '
+        if weights[name].shape != parameter.shape:
+            raise ModelFileError(f'weight {name!r} has shape {tuple(weights[name].shape)}; '
                                  f'its network needs {tuple(parameter.shape)}')
-    weights = {name: file.get_tensor(f'network.{name}') for name in names}
-    weights = {name: tensor.float() if tensor.is_floating_point() else tensor
-               for name, tensor in weights.items()}
-    network.load_state_dict(weights, assign=True)
+    network.load_state_dict({
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()}, assign=True)

@@ -129,6 +129,27 @@ def test_a_damaged_header_never_raises_anything_else(good, tmp_path_factory, pos
         assert str(path) in str(error)
 
 
+@pytest.mark.parametrize('change', [
+    lambda h: h.update(networks=[]), lambda h: h['networks'][0].update(input_size=10**400),
+    lambda h: h['networks'][0].update(units_per_block='many'), lambda h: h.update(networks=None),
+    lambda h: h['measured'].update(error=['a lot'] * 6), lambda h: h.update(recipe=3)])
+def test_nonsense_in_the_header_is_damage(good, tmp_path, change):
+    change_header(good, tmp_path / 'x', change)
+    expect(tmp_path / 'x')
+
+
+def test_a_loaded_network_does_not_change_with_its_file(good, tmp_path):
+    path = tmp_path / 'x'
+    path.write_bytes(good.read_bytes())
+    loaded = load(path)
+    before = {name: value.clone() for name, value in loaded.network.state_dict().items()}
+    with open(path, 'r+b') as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(bytes(path.stat().st_size // 2))
+    assert all(torch.equal(before[name], value)
+               for name, value in loaded.network.state_dict().items())
+
+
 def test_a_failing_write_keeps_the_old_file(tmp_path):
     path = tmp_path / 'm'
     save(path, make_model())

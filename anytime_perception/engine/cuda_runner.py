@@ -60,6 +60,8 @@ class CudaGraphRunner:
         stages = [(fold(stage.trunk).eval().to(device, memory_format=torch.channels_last),
                    None if stage.head is None else fold(stage.head).eval().to(device),
                    stage.takes_image) for stage in network.stages]
+        # Held, since graphs know their weights by address only.
+        self._modules = [module for trunk, head, _ in stages for module in (trunk, head)]
         self._stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP_PASSES):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 import logging
+import math
 import threading
 import time
 from typing import Any
@@ -84,6 +85,7 @@ class AnytimeEngine:
         self._places = Places()
         # The newest of the passes before the current one: of each stream and (None) of all.
         self._last: dict[Hashable, Refinement] = {}
+        self._forgotten = 0.0  # answers about images that arrived before are not given any more
         self._closing = False
         self._idle_since = 0.0  # when the worker last had nothing to do; benchmarks look at it
         self._wake = threading.Condition(threading.Lock())
@@ -124,10 +126,9 @@ class AnytimeEngine:
         return self._newest_of(None)
 
     def _newest_of(self, stream: Hashable | None) -> Refinement | None:
-        current = self._current
-        if current is not None and stream in (None, current.stream) and current.newest is not None:
-            return current.newest
-        return self._last.get(stream)
+        current = self._in_flight(stream)
+        newest = (current.newest if current is not None else None) or self._last.get(stream)
+        return newest if newest is not None and newest.arrival >= self._forgotten else None
 
     def refine(self, image: np.ndarray,
                budget: float | Budget | None = None) -> Iterator[Refinement]:
@@ -178,6 +179,8 @@ class AnytimeEngine:
 
         """
         arrival = time.monotonic() if arrival is None else arrival
+        if not math.isfinite(arrival):
+            raise ValueError(f'the arrival is {arrival}; it must be a time of time.monotonic')
         budget = self.budget if budget is None else Budget.of(budget)
         image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure, stream,
                                exclusive)
@@ -228,18 +231,29 @@ class AnytimeEngine:
         elif current is not None:
             current.set_budget(budget)
 
+    def reset(self) -> None:
+        """Drop the images that wait, stop the one in flight, and forget every answer."""
+        with self._wake:
+            waiting = self._places.clear()
+            self._forgotten = time.monotonic()
+        for image_pass in waiting:
+            image_pass.drop()
+        if self._current is not None:
+            self._current.stop(Status.PREEMPTED)
+
     def close(self) -> None:
         """Stop after the piece in flight and end the worker thread; safe to call twice."""
         self._close_entry()
         self._worker.join()
 
-    def _close_entry(self) -> None:
+    def _close_entry(self, error: Exception | None = None) -> None:
+        """Take nothing more; what waits ends, or fails with `error`."""
         with self._wake:
             self._closing = True
             waiting = self._places.clear()
             self._wake.notify()
         for image_pass in waiting:
-            image_pass.drop()
+            image_pass.drop(error)
 
     def _work(self, ready: Future) -> None:
         """Run on the worker thread: prepare and measure, then refine whatever image is newest."""
@@ -257,10 +271,13 @@ class AnytimeEngine:
             while (image_pass := self._take()) is not None:
                 try:
                     refiner.refine(
-                        image_pass, lambda: self._places.supersede(image_pass, self._started),
+                        image_pass, max(0.0, self._idle_since - image_pass.arrival),
+                        lambda: self._places.supersede(image_pass, self._started),
                         lambda: self._closing)
                 except Exception as error:
                     self.counts.failed += 1
+                    if image_pass.ended:
+                        _logger.warning('an image failed after it was stopped: %r', error)
                     image_pass.drop(error)
                     if refiner.failures_in_a_row >= _MOST_FAILURES:
                         self._give_up(error)
@@ -269,7 +286,7 @@ class AnytimeEngine:
         _logger.error('the network failed %d times in a row, so the engine closes: %s',
                       _MOST_FAILURES, error)
         self.failure = error
-        self._close_entry()
+        self._close_entry(error)
 
     def _take(self) -> ImagePass | None:
         """Wait for an image and make it the one in flight; None when the engine closes."""

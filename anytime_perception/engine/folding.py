@@ -22,7 +22,7 @@ class FoldedUnit(nn.Module):
 
     def __init__(self, unit: Unit):
         super().__init__()
-        self.norm = unit.norm1
+        self.norm = copy.deepcopy(unit.norm1)
         self.conv1 = fuse_conv_bn_eval(unit.conv1, unit.norm2)
         self.conv2 = fuse_conv_bn_eval(unit.conv2, unit.norm3)
 

@@ -97,7 +97,10 @@ class ImagePass:
             self._end(Status.SUPERSEDED)
             self._changed.notify_all()
         if error is not None and self._on_failure is not None:
-            self._on_failure(error)
+            try:
+                self._on_failure(error)
+            except Exception:
+                _logger.exception('a listener of failures failed')
 
     def set_budget(self, budget: Budget) -> None:
         """Change the budget of this image; it still counts from the image's arrival."""
@@ -124,6 +127,7 @@ class ImagePass:
                     if seen == len(self._history):
                         break
                     refinement = self._history[seen]
+                self._deliver()  # what the deadline added while waiting
                 seen += 1
                 yield refinement
         finally:
@@ -140,6 +144,7 @@ class ImagePass:
                     None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
             elif self.newest is not None:
                 self._append(self.newest.with_status(Status.BUDGET_SPENT))
+                self._changed.notify_all()
             else:
                 self._changed.wait()  # the first exit is always waited for
 

@@ -6,6 +6,8 @@ import time
 
 from anytime_perception.engine.image_pass import ImagePass
 
+_PATIENCE_SECONDS = 1.0  # of a stream without deadlines
+
 
 class Places:
     """
@@ -17,6 +19,7 @@ class Places:
 
     def __init__(self):
         self._waiting: dict[Hashable, ImagePass] = {}
+        self._since: dict[Hashable, float] = {}  # arrival of the first image that was replaced
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -25,13 +28,25 @@ class Places:
         """Put an image into its stream's place; return the one that it replaces, if any."""
         replaced = self._waiting.get(image_pass.stream)
         self._waiting[image_pass.stream] = image_pass
+        if replaced is None:
+            self._since[image_pass.stream] = image_pass.arrival
         return replaced
 
     def take(self) -> ImagePass:
-        """Take the exclusive image, else that with the earliest deadline, else the oldest."""
+        """
+        Take the exclusive image, else that with the earliest deadline.
+
+        A stream whose images are replaced while they wait keeps the deadline of the first, and
+        one without deadlines has some patience, so that none waits for ever.
+        """
         taken = min(self._waiting.values(), key=lambda waiting: (
-            not waiting.exclusive, waiting.deadline, waiting.arrival))
+            not waiting.exclusive, self._turn(waiting)))
         return self._waiting.pop(taken.stream)
+
+    def _turn(self, waiting: ImagePass) -> float:
+        patience = waiting.deadline - waiting.arrival
+        return self._since[waiting.stream] + (
+            _PATIENCE_SECONDS if math.isinf(patience) else patience)
 
     def clear(self) -> list[ImagePass]:
         """Empty all places and return what was in them."""

@@ -30,20 +30,25 @@ class LatencyProfile:
         """Start from `elapsed` (passes, exits), seconds from arrival to each exit."""
         typical = np.median(elapsed, axis=0)
         self._since_first = typical - typical[0]
+        self._typical_first = max(float(typical[0]), 1e-9)
         # Exits of one piece answer together: there is no step between them.
         self._typical_step = np.diff(typical, prepend=0.0)
         self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
-        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=4 * _WINDOW)
+        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
         for row in elapsed:
             self._remember(row)
         self._refresh()
 
-    def learn(self, elapsed: Sequence[float]) -> None:
-        """Learn from one pass: seconds from arrival to each of the exits it reached, in order."""
+    def learn(self, elapsed: Sequence[float], queued: float = 0.0) -> None:
+        """
+        Learn from one pass: seconds from arrival to each of the exits it reached, in order.
+
+        `queued` seconds of these it waited for other images; they say nothing of this device.
+        """
         if len(elapsed):
-            self._remember(elapsed)
+            self._remember(np.asarray(elapsed) - queued)
             if time.monotonic() > self._refreshed + _REFRESH_SECONDS:
                 self._refresh()
 
@@ -59,7 +64,12 @@ class LatencyProfile:
     def _remember(self, elapsed: Sequence[float]) -> None:
         last = len(elapsed) - 1
         self._first.append(elapsed[0])
-        if self._since_first[last] > 0:
+        if self._since_first[last] == 0:
+            # No step to learn from. The first exit's pace stands for the others', or steps that
+            # were slow once, and so are not tried any more, would count as slow for ever.
+            self._pace.append(elapsed[0] / self._typical_first)
+            self._step_pace.append(self._pace[-1])
+        else:
             self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
             steps = self._is_step[1:last + 1]
             self._step_pace.extend(

@@ -25,7 +25,7 @@ class Refiner:
     ----------
     profile: latency of each exit on this device.
     confidence: stop refining once the most likely class has this probability; None for never.
-    failures_in_a_row: how often the runner failed since it last came to the end of a pass.
+    failures_in_a_row: how many passes the runner failed in since the last without.
 
     """
 
@@ -37,10 +37,10 @@ class Refiner:
         self.failures_in_a_row = 0
         self.profile = LatencyProfile(self._measure())
 
-    def refine(self, image_pass: ImagePass, superseded: Callable[[], bool],
+    def refine(self, image_pass: ImagePass, queued: float, superseded: Callable[[], bool],
                closing: Callable[[], bool]) -> None:
         """
-        Compute until the pass has ended.
+        Compute until the pass has ended, which was `queued` for some seconds behind others.
 
         `superseded` and `closing` say, between pieces, whether a newer image waits and whether
         the engine closes.
@@ -53,34 +53,32 @@ class Refiner:
         elapsed: list[float] = []  # until each exit so far
         try:
             image = image_pass.image
-            self._begin(image() if callable(image) else image)
+            images = self._model.preprocessing(image() if callable(image) else image)
+            self._trying(self._runner.begin, images)
             for index in range(self._runner.piece_count):
-                answers = self._run(index)
+                answers = self._trying(self._runner.run, index)
                 now = time.monotonic()
                 self._add(image_pass, answers, len(elapsed), now, superseded)
                 elapsed += [now - image_pass.arrival] * len(answers)
+                if not answers and now > image_pass.deadline:
+                    image_pass.stop(Status.BUDGET_SPENT)
                 if not answers and superseded():
                     image_pass.stop(Status.SUPERSEDED)
                 if closing():
                     image_pass.stop(Status.PREEMPTED)
                     image_pass.drop()
                 if image_pass.ended:
-                    return
+                    break
+            self.failures_in_a_row = 0
         finally:
-            self.profile.learn(elapsed)
+            self.profile.learn(elapsed, queued)
 
-    def _run(self, index: int) -> list[np.ndarray]:
+    def _trying(self, call: Callable, argument):
         try:
-            answers = self._runner.run(index)
+            return call(argument)
         except Exception:
             self.failures_in_a_row += 1
             raise
-        if index + 1 == self._runner.piece_count:
-            self.failures_in_a_row = 0
-        return answers
-
-    def _begin(self, image: np.ndarray) -> None:
-        self._runner.begin(self._model.preprocessing(image))
 
     def _add(self, image_pass: ImagePass, answers: list[np.ndarray], exit_index: int, now: float,
              superseded: Callable[[], bool]) -> None:
@@ -116,7 +114,7 @@ class Refiner:
         while len(passes) < _PROFILE_PASSES + _WARM_UP_PASSES and (
                 len(passes) <= _WARM_UP_PASSES or time.monotonic() < end):
             arrival = time.monotonic()
-            self._begin(image)
+            self._runner.begin(self._model.preprocessing(image))
             elapsed: list[float] = []
             for index in range(self._runner.piece_count):
                 answers = self._runner.run(index)

@@ -5,6 +5,7 @@ Only the engine's worker thread calls it. A piece is one or more stages that are
 stop; all their exits answer when it ends.
 """
 
+import copy
 import logging
 from typing import Protocol
 
@@ -93,6 +94,7 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     """
     if name not in RUNNERS:
         raise RunnerError(f'runner {name!r} is unknown; allowed: {", ".join(RUNNERS)}')
+    network = copy.deepcopy(network).eval()  # the caller's stays as it is, and where it is
     for runner, kind in (('openvino', 'cpu'), ('cuda_graphs', 'cuda')):
         if name == runner and device.type != kind:
             raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}')
@@ -100,7 +102,7 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
         try:
             from anytime_perception.engine.openvino_runner import OpenvinoRunner
             return OpenvinoRunner(network, threads)
-        except (ImportError, NotImplementedError) as error:
+        except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
             if name == 'openvino':
                 raise RunnerError(f'the runner openvino is not to be had ({error}); install it '
                                   'with pip install openvino, or use the runner torch') from error

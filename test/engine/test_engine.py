@@ -168,6 +168,37 @@ def test_another_stream_s_image_waits_for_its_share_and_an_exclusive_one_for_nob
     assert finish(gates, goal).status is Status.COMPLETE
 
 
+def test_reset_drops_what_waits_and_forgets_what_was_answered(gated):
+    engine, gates = gated
+    current = engine.submit(IMAGE)
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    waiting = engine.submit(IMAGE)
+    engine.reset()
+    assert current.status is Status.PREEMPTED and waiting.ended and waiting.newest is None
+    assert engine.newest is None and engine.preempt() is None
+
+
+@pytest.mark.parametrize('when', ['while the engine works', 'once it is stopped'])
+def test_listeners_that_raise_do_not_stop_the_engine(gated, when):
+    def fail(*_):
+        raise RuntimeError('a bug in a callback')
+
+    engine, gates = gated
+    gates[1].error = ValueError('a stage failed')
+    image_pass = engine.submit(IMAGE, on_failure=fail, on_refinement=fail)
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    if when == 'once it is stopped':
+        engine.preempt()
+    gates[1].let_through()
+    while engine.counts.failed == 0:
+        time.sleep(0.001)
+    assert image_pass.ended
+    gates[1].error = None
+    assert finish(gates, engine.submit(IMAGE)).status is Status.COMPLETE
+
+
 def test_preempt_of_one_stream_leaves_the_others_alone(gated):
     engine, gates = gated
     camera = engine.submit(IMAGE, stream='camera')
@@ -242,6 +273,23 @@ def test_a_bad_image_is_reported_and_the_next_one_served():
         engine.submit(lambda: 1 / 0, on_failure=failures.append)
         assert list(engine.refine(IMAGE))[-1].status in (Status.COMPLETE, Status.SUPERSEDED)
         assert [type(failure) for failure in failures] in ([ZeroDivisionError], [])
+
+
+def test_a_fresh_network_is_taken_as_it_is_and_left_as_it_was():
+    network = AnytimeNetwork(1, 2, 3, input_size=8)
+    before = copy.deepcopy(network.state_dict())
+    with AnytimeEngine(network, runner='torch') as engine:
+        assert list(engine.refine(IMAGE))[-1].status is Status.COMPLETE
+        ours = {tensor.data_ptr() for tensor in engine._refiner._runner._stages[0][0].parameters()}
+    assert network.training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert not ours & {tensor.data_ptr() for tensor in network.parameters()}
+
+
+@pytest.mark.parametrize('arrival', [float('nan'), float('inf')])
+def test_an_impossible_arrival_is_refused(engine, arrival):
+    with pytest.raises(ValueError, match='arrival'):
+        engine.submit(IMAGE, arrival=arrival)
 
 
 def test_confidence_stops():

@@ -88,6 +88,14 @@ def test_a_reader_gets_the_newest_answer_at_its_deadline():
     assert statuses == [(0, Status.REFINING), (0, Status.BUDGET_SPENT)]
 
 
+def test_a_listener_hears_of_the_deadline_that_a_reader_met():
+    heard = []
+    image_pass = ImagePass(None, time.monotonic(), Budget(0.02), on_refinement=heard.append)
+    image_pass.add(refinement(0))
+    assert list(image_pass.refinements()) == heard
+    assert heard[-1].status is Status.BUDGET_SPENT
+
+
 def test_a_deadline_that_is_moved_forward_wakes_the_reader():
     image_pass = ImagePass(None, time.monotonic(), Budget())
     image_pass.add(refinement(0))

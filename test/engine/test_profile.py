@@ -50,3 +50,25 @@ def test_passes_without_an_answer_teach_nothing():
     before = profile.p99.copy()
     profile.learn([])
     assert (profile.p99 == before).all()
+
+
+def test_after_a_slow_spell_in_which_only_the_first_exit_was_reached_steps_are_tried_again():
+    steps = [1e-3, 6e-3, 6e-3]
+    profile = LatencyProfile(passes(100, steps))
+    for row in passes(60, steps, factor=1.6):
+        profile.learn(row)
+    assert 1e-3 + profile.step[1] > 10e-3  # so a budget of 10 ms stops at the first exit
+    for row in passes(100, steps):
+        profile.learn(row[:1])
+    assert 1e-3 + profile.step[1] < 10e-3
+    for row in passes(100, steps, factor=9.0):
+        profile.learn(row[:1])
+    assert profile.step[1] > 40e-3  # and a slow-down is noticed at exits that are not reached
+
+
+def test_waiting_for_other_images_says_nothing_of_the_device():
+    profile = LatencyProfile(passes(100, [1e-3, 1e-3]))
+    before = profile.p99.copy()
+    for row in passes(100, [1e-3, 1e-3]):
+        profile.learn(row + 0.5, queued=0.5)
+    assert np.allclose(profile.p99, before, rtol=0.05)

@@ -1,0 +1,30 @@
+"""Who goes next: nobody waits for ever."""
+
+import math
+
+from anytime_perception.engine import Budget, ImagePass
+from anytime_perception.engine.places import Places
+import pytest
+
+
+@pytest.mark.parametrize('budgets', [(math.inf, math.inf), (0.05, 0.05), (0.02, math.inf)])
+def test_cameras_in_phase_share_an_engine_that_is_slower_than_they_are(budgets):
+    places, taken, free_at = Places(), {'a': 0, 'b': 0}, 0.0
+    for frame in range(600):
+        for stream, offset, budget in (('a', 0.0, budgets[0]), ('b', 0.001, budgets[1])):
+            arrival = frame * 0.033 + offset
+            while free_at <= arrival and places:
+                taken[places.take().stream] += 1
+                free_at += 0.040  # to the first exit: longer than a period
+            free_at = max(free_at, arrival)
+            places.put(ImagePass(None, arrival, Budget(budget), stream=stream))
+    least = 0.4 if budgets[0] == budgets[1] else 0.02
+    assert min(taken.values()) >= least * sum(taken.values())
+
+
+def test_an_exclusive_image_goes_first():
+    places = Places()
+    places.put(ImagePass(None, 0.0, Budget(1e-3), stream='camera'))
+    places.put(ImagePass(None, 1.0, Budget(), stream='goal', exclusive=True))
+    assert [places.take().stream for _ in range(2)] == ['goal', 'camera']
+    assert not places
