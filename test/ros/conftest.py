@@ -2,6 +2,7 @@
 
 import os
 
+from anytime_perception.engine import refiner
 from anytime_perception.model_file import Measured, Model, save
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
@@ -22,6 +23,13 @@ def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp('model') / 'toy.safetensors'
     save(path, Model(network, ('cat', 'dog', 'eel'), Preprocessing.default(16), measured))
     return path
+
+
+@pytest.fixture(autouse=True)
+def short_profile(monkeypatch):
+    """Measure a toy network only briefly when a node is configured."""
+    monkeypatch.setattr(refiner, '_PROFILE_PASSES', 15)
+    monkeypatch.setattr(refiner, '_PROFILE_PAUSE', 0.001)
 
 
 @pytest.fixture
