@@ -2,6 +2,7 @@
 
 import array
 from collections.abc import Callable
+import logging
 import math
 import threading
 
@@ -9,6 +10,8 @@ from anytime_perception.msg import Refinement
 import cv2
 import numpy as np
 from sensor_msgs.msg import Image
+
+_logger = logging.getLogger(__name__)
 
 _WIDTH = 480   # pixels: enough for text, cheap to draw and to send
 _BAR = 12      # pixels
@@ -78,8 +81,14 @@ class Annotator:
                 if self._closing:
                     return
                 (picture, refinement), self._waiting = self._waiting, None
-            drawn = annotate(picture, refinement)
-            message = Image(header=refinement.header, height=drawn.shape[0], width=drawn.shape[1],
-                            encoding='rgb8', step=3 * drawn.shape[1])
-            message.data = array.array('B', drawn.tobytes())
-            self._publish(message)
+            try:
+                self._draw(picture, refinement)
+            except Exception:  # of one picture, or the node ends; the next is drawn all the same
+                _logger.warning('a picture could not be annotated', exc_info=True)
+
+    def _draw(self, picture: np.ndarray, refinement: Refinement) -> None:
+        drawn = annotate(picture, refinement)
+        message = Image(header=refinement.header, height=drawn.shape[0], width=drawn.shape[1],
+                        encoding='rgb8', step=3 * drawn.shape[1])
+        message.data = array.array('B', drawn.tobytes())
+        self._publish(message)

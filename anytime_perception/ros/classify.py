@@ -61,7 +61,7 @@ class ClassifyAction:
         end = self._ends[key] = Future()
         try:
             self._offer(key, handle)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter: the engine gave up
             self._finish(key, str(error))
         reason = await end
         del self._ends[key]

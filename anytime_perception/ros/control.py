@@ -56,9 +56,11 @@ class Control:
                 running.set_budget(request.budget_ms / 1e3, current_only=True, stream=topic)
         response.accepted = not reason
         response.message = reason
-        response.budget_ms = (request.budget_ms if response.accepted and current_only
-                              else float(node.get_parameter('budget_ms').value))
+        response.budget_ms = float(node.get_parameter('budget_ms').value)
         if running is not None:
+            # The engine's: the robot's speed may allow less than was asked for.
+            response.budget_ms = (request.budget_ms if response.accepted and current_only
+                                  else running.budget.seconds * 1e3)
             _expect(running, response)
         return response
 

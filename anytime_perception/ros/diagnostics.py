@@ -45,13 +45,16 @@ class Diagnostics:
         node = self._node
         if node.engine is None:
             return DiagnosticStatus.WARN, 'not configured'
+        if node.engine.failure is not None:
+            return DiagnosticStatus.ERROR, f'the network failed again and again: ' \
+                f'{node.engine.failure!r}; clean up and configure to try anew'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
         limit = {name: float(node.get_parameter(name).value) for name in
                  ('error_silence_s', 'warn_rate_hz', 'warn_age_ms', 'warn_missed')}
-        silence = now() - max(statistics.last_arrival, self._activated)
+        silence = now() - max(statistics.last_arrival, self._activated, node.intake.heard)
         if silence > limit['error_silence_s']:
             return DiagnosticStatus.ERROR, f'no image for {silence:.0f} s'
         rate, age = statistics.rate(now()), statistics.age(0.5) * 1e3

@@ -50,6 +50,11 @@ class ImageIntake:
         return self._topics
 
     @property
+    def heard(self) -> float:
+        """When the last image came, or waiting for one began."""
+        return max(self._heard.values(), default=0.0)
+
+    @property
     def subscribed(self) -> bool:
         """Whether images are being received."""
         return bool(self._subscriptions)

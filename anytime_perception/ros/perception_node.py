@@ -21,7 +21,7 @@ from anytime_perception.ros.outputs import Outputs
 from anytime_perception.ros.parameters import Read
 from anytime_perception.ros.speed import speed_table, SpeedBudget
 from anytime_perception.ros.spin import spin
-from anytime_perception.ros.statistics import LogOnce, now, Statistics
+from anytime_perception.ros.statistics import News, now, Statistics
 from anytime_perception.ros.trace import ImageTrace
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -55,9 +55,8 @@ class PerceptionNode(LifecycleNode):
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
         self._input_size = 0
-        self._passes: dict[str, engine.ImagePass] = {}  # the newest of each topic
         self.statistics = Statistics()
-        self._log_once = LogOnce()
+        self._is_news = News()
         # Timers of the node itself run on the steady clock: simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.outputs = Outputs(self)
@@ -66,8 +65,7 @@ class PerceptionNode(LifecycleNode):
         self._action = ClassifyAction(self)
         self._speed = SpeedBudget(self, self._apply_budget)
         self.intake = ImageIntake(
-            self, self._take_image, self.outputs.wanted,
-            lambda kind, text: self._log_once(self.get_logger().warning, kind, text))
+            self, self._take_image, self.outputs.wanted, self._warn)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self.add_on_set_parameters_callback(self._check_parameters)
         if self.get_parameter('autostart').value:
@@ -121,7 +119,10 @@ class PerceptionNode(LifecycleNode):
         try:
             self._check_values()
             self.statistics = Statistics(self.engine.counts.replaced)
-            self._log_once = LogOnce()
+            self._is_news = News()
+            if self.engine.failure is not None:
+                raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
+                                 'clean up and configure to try anew')
             self.active = True
             self._diagnostics.start()
             self._speed.start(self.get_parameter('speed_budgets').value)
@@ -164,9 +165,8 @@ class PerceptionNode(LifecycleNode):
         self.intake.stop()
         self._speed.stop()
         self.active = False
-        for image_pass in self._passes.values():
-            image_pass.stop(engine.Status.PREEMPTED)
-        self._passes = {}
+        if self.engine is not None:
+            self.engine.reset()
         self._action.stop()
 
     def _release(self) -> None:
@@ -191,7 +191,7 @@ class PerceptionNode(LifecycleNode):
             return
         trace = ImageTrace(message.header, arrival, age)
         try:
-            self._passes[topic] = self.engine.submit(
+            self.engine.submit(
                 functools.partial(self._decode, topic, message, trace), stream=topic, tag=trace,
                 arrival=arrival, on_refinement=self._publish, on_failure=self._count_bad)
         except RuntimeError as error:  # the engine gave up
@@ -213,8 +213,14 @@ class PerceptionNode(LifecycleNode):
     def _count_bad(self, error: Exception) -> None:
         kind = error.kind if isinstance(error, BadImageError) else 'failed'
         self.statistics.bad[kind] += 1
-        self._log_once(self.get_logger().error, kind, f'an image was dropped: {error} '
-                       f'(reported once; /diagnostics counts them)')
+        # One call per severity: rclpy lets no line of code log at two.
+        if self._is_news(kind):
+            self.get_logger().error(
+                f'an image was dropped: {error} (reported once; /diagnostics counts them)')
+
+    def _warn(self, kind: str, text: str) -> None:
+        if self._is_news(kind):
+            self.get_logger().warning(text)
 
     def _watch(self) -> None:
         if self.active:

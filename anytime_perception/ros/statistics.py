@@ -131,17 +131,17 @@ def now() -> float:
     return time.monotonic()
 
 
-class LogOnce:
-    """Says each thing once."""
+class News:
+    """Tells what was not said before, so that each thing is said once."""
 
     def __init__(self):
         self._said: set[str] = set()
 
-    def __call__(self, log, kind: str, text: str) -> None:
-        """Call `log` with `text` unless something of this kind was said before."""
-        if kind not in self._said:
-            self._said.add(kind)
-            log(text)
+    def __call__(self, kind: str) -> bool:
+        """Return whether this is the first thing of its kind."""
+        first = kind not in self._said
+        self._said.add(kind)
+        return first
 
 
 def memory_mb() -> float:

@@ -1,5 +1,6 @@
 """When what happened to an image."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -85,9 +86,10 @@ class TraceFile:
             self._writer.writerow([
                 stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
                 len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status])
-        except ValueError:
-            pass  # closed while the last image ended
+        except (OSError, ValueError):
+            pass  # the disk is full, or the file was closed while the last image ended
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # the disk is full
+            self._file.close()

@@ -223,3 +223,24 @@ def test_live_parameters_take_effect(perception, client):
     send(client, image_message()[0])
     wait_for(lambda: finals(heard))
     assert [m.status for m in heard] == [Refinement.CONFIDENT] and len(heard[0].class_ids) == 1
+
+
+def test_a_warning_and_an_error_may_both_be_said(perception):
+    node = perception()
+    for number in range(2):
+        node._warn(f'late {number}', 'a warning')
+        node._count_bad(ValueError('an error'))
+    assert node.statistics.bad['failed'] == 2
+
+
+def test_a_network_that_fails_again_and_again_is_said_and_not_activated(perception, client):
+    node = perception()
+    health = client.listen(DiagnosticArray, '/diagnostics')
+    node.engine.failure = RuntimeError('the GPU fell off the bus')
+    wait_for(lambda: [m for m in health if m.status[0].level == b'\x02'
+                      and 'fell off the bus' in m.status[0].message])
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert not change_state(client, Transition.TRANSITION_ACTIVATE)
+    assert change_state(client, Transition.TRANSITION_CLEANUP)
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
