@@ -42,7 +42,6 @@ class ImagePass:
         self.newest: Refinement | None = None
         self.status = Status.REFINING
         self.error: Exception | None = None
-        self._ended = False
         self._stop_at_first: Status | None = None
         self._history: list[Refinement] = []
         self._delivered = 0
@@ -54,13 +53,13 @@ class ImagePass:
     @property
     def ended(self) -> bool:
         """Whether the pass has its final status; nothing is added to it any more."""
-        return self._ended
+        return self.status.final
 
     def add(self, *refinements: Refinement) -> None:
         """Take the worker's next refinements, in order; ignored once the pass has ended."""
         with self._changed:
             for refinement in refinements:
-                if self._ended:
+                if self.status.final:
                     break
                 if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
                     refinement = refinement.with_status(self._stop_at_first)
@@ -75,7 +74,7 @@ class ImagePass:
         Before its first exit, end it there.
         """
         with self._changed:
-            if self._ended:
+            if self.status.final:
                 return
             if self.newest is None:
                 self._stop_at_first = self._stop_at_first or status
@@ -91,7 +90,7 @@ class ImagePass:
         It was never started (superseded), or failed with `error`.
         """
         with self._changed:
-            if self._ended:
+            if self.status.final:
                 return
             self.error = error
             self._end(Status.SUPERSEDED)
@@ -137,7 +136,7 @@ class ImagePass:
 
     def _wait_for_more(self, seen: int) -> None:
         """Wait, holding the lock, for more than `seen` refinements or the end of the pass."""
-        while seen == len(self._history) and not self._ended:
+        while seen == len(self._history) and not self.status.final:
             remaining = self.deadline - time.monotonic()
             if remaining > 0:
                 self._changed.wait(
@@ -157,7 +156,6 @@ class ImagePass:
 
     def _end(self, status: Status) -> None:
         self.status = status
-        self._ended = True
         self.image = None  # may be large, and somebody may keep the pass
 
     def _deliver(self) -> None:
