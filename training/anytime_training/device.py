@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import contextlib
 import os
 
+from anytime_perception import engine
 from anytime_perception.networks import AnytimeNetwork
 import torch
 
@@ -19,19 +20,11 @@ def choose_device(name: str) -> torch.device:
     ValueError: for another name, or a GPU that is not there.
 
     """
-    if name == 'auto':
-        return torch.device('cuda', 0) if torch.cuda.is_available() else torch.device('cpu')
     try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f'the device is {name!r}; it must be auto, cpu or cuda:N') from error
-    if device.type not in ('cpu', 'cuda'):
-        raise ValueError(f'the device is {name!r}; it must be auto, cpu or cuda:N')
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == 'cuda' and (device.index or 0) >= count:
-        raise ValueError(f'the device is {name!r}, but PyTorch sees {count} CUDA GPUs here; '
-                         'use --device cpu')
-    return device
+        return engine.choose_device(name)
+    except engine.DeviceError as error:
+        raise ValueError(f'the device is {name!r}; it must be auto, cpu or cuda:N, and one that '
+                         f'is there ({error})') from error
 
 
 def is_small(network: AnytimeNetwork, batch_size: int) -> bool:
