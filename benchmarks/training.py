@@ -20,7 +20,7 @@ import time
 from anytime_perception.networks import AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.config import TrainConfig
-from anytime_training.data import ImageSet, training_batches
+from anytime_training.data import Augmentation, ImageSet, training_batches
 from anytime_training.device import choose_device, fitting_threads
 from anytime_training.epoch import Learner, train_epoch
 from anytime_training.optimiser import make_optimiser
@@ -84,7 +84,8 @@ def our_loop(config: TrainConfig, data: ImageSet, device: torch.device, steps: i
     preprocessing = Preprocessing.default(SIZE)
     seconds = 0.0
     for epoch, count in ((0, 2), (1, steps)):  # two for warming up
-        batches = training_batches(data, preprocessing, config.batch_size, True, 0, epoch)
+        batches = training_batches(data, preprocessing, config.batch_size, Augmentation(), 0,
+                                   epoch)
         start = time.perf_counter()
         first = (batch for _, batch in zip(range(count), batches))
         train_epoch(learner, first, config, 0, count, 0, lambda images: None)

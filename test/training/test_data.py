@@ -1,10 +1,9 @@
-"""Data sets: CIFAR's and SVHN's real formats, class folders, splits and augmentation."""
+"""Data sets: CIFAR's and SVHN's real formats, class folders and splits."""
 
 import pickle
 
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data
-from anytime_training.data.image_set import from_pictures, ImageSet
+from anytime_training.data.image_set import from_pictures
 import cv2
 import numpy as np
 import pytest
@@ -172,52 +171,6 @@ def test_export_and_folder_give_the_same_images_back(tmp_path):
     order = small.train.labels.argsort(stable=True)
     assert again.class_ids == digits.class_ids
     assert torch.equal(again.train.images, small.train.images[order])
-
-
-def numbered_set(count, size):
-    """Return images whose pixels tell where they were: row, column, and of which image."""
-    rows = torch.arange(size, dtype=torch.uint8)
-    images = torch.stack([torch.stack([rows[:, None].expand(size, size), rows.expand(size, size),
-                                       torch.full((size, size), index, dtype=torch.uint8)])
-                          for index in range(count)])
-    return ImageSet(images, torch.arange(count))
-
-
-@pytest.mark.parametrize('flip', [False, True])
-def test_augmentation_crops_pads_with_zeros_and_mirrors(flip):
-    size, count = 16, 200
-    mean = torch.full((3, size, size), 100.0)
-    batches = list(data.training_batches(
-        numbered_set(count, size), Preprocessing(size, mean, 128.0), 50, flip, seed=1, epoch=0))
-    images = torch.cat([batch for batch, _ in batches]) * 128 + 100
-    labels = torch.cat([labels for _, labels in batches])
-    assert labels.sort().values.tolist() == list(range(count))
-    mirrored = 0
-    corners = set()
-    for image, label in zip(images.round().int(), labels):
-        outside = (image == 100).all(0)  # zero after the mean is subtracted
-        inside = ~outside
-        assert (image[2][inside] == label).all()
-        rows, columns = inside.nonzero(as_tuple=True)
-        left_to_right = image[1, rows[0], columns.max()] > image[1, rows[0], columns.min()]
-        mirrored += not left_to_right
-        height = rows.max() - rows.min() + 1
-        width = columns.max() - columns.min() + 1
-        assert height >= size - 2 and width >= size - 2 and inside.sum() == height * width
-        corners.add((int(rows.min() - image[0, rows.min(), columns[0]]), int(width)))
-    assert len(corners) > 8
-    assert (0.35 < mirrored / count < 0.65) if flip else mirrored == 0
-
-
-def test_epochs_differ_and_repeat():
-    images, preprocessing = numbered_set(20, 8), Preprocessing.default(8)
-
-    def labels(seed, epoch):
-        batches = data.training_batches(images, preprocessing, 8, True, seed, epoch)
-        return torch.cat([labels for _, labels in batches]).tolist()
-    assert labels(1, 4) == labels(1, 4)
-    assert labels(1, 4) != labels(1, 5) and labels(1, 4) != labels(2, 4)
-    assert len(labels(1, 4)) == 16 == 8 * data.steps_per_epoch(20, 8)
 
 
 def test_pictures_of_any_shape_become_squares():

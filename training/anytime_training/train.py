@@ -9,9 +9,10 @@ from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
+from anytime_training.calibrate import uncalibrated
 from anytime_training.checkpoint import load_checkpoint, save_checkpoint
 from anytime_training.config import TrainConfig
-from anytime_training.data import ImageSet, steps_per_epoch, training_batches
+from anytime_training.data import Augmentation, ImageSet, steps_per_epoch, training_batches
 from anytime_training.epoch import EpochResult, Learner, train_epoch
 from anytime_training.evaluate import evaluate
 from anytime_training.log import per_exit, write_log
@@ -63,8 +64,8 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
         number, epoch = divmod(done, config.epochs)
         if epoch == 0:
             learner = _start_phase(config, network, phases, number, steps, seed)
-        batches = training_batches(train, preprocessing, config.batch_size, config.flip, seed,
-                                   done)
+        batches = training_batches(train, preprocessing, config.batch_size,
+                                   Augmentation(config.flip), seed, done)
         # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator.
         torch.manual_seed(derived_seed(seed, 'network', done))
         start = time.perf_counter()
@@ -79,7 +80,8 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
         measured = [None] * len(network.exits)
         if due and distributed.is_main():
-            measured = evaluate(_result_of(learner), preprocessing, held_out, '').error
+            exponents = uncalibrated(config.combination, len(network.exits))
+            measured = evaluate(_result_of(learner), preprocessing, held_out, '', exponents).error
         rows.append(_row(done + 1, number, speed, learner, result, measured))
         if distributed.is_main():
             save_checkpoint(path, _state(learner, rows))

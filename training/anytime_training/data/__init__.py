@@ -1,12 +1,12 @@
 """Data sets: read whole into memory, as uint8 images of the size that the network takes."""
 
 from anytime_training.data import cifar, digits, folder, svhn
-from anytime_training.data.augment import steps_per_epoch, training_batches
+from anytime_training.data.augment import Augmentation, steps_per_epoch, training_batches
 from anytime_training.data.bag import from_bag
 from anytime_training.data.export import export
 from anytime_training.data.image_set import Dataset, ImageSet, stratified_split
 
-__all__ = ['DATASETS', 'Dataset', 'ImageSet', 'export', 'from_bag', 'load',
+__all__ = ['Augmentation', 'DATASETS', 'Dataset', 'ImageSet', 'export', 'from_bag', 'load',
            'steps_per_epoch', 'stratified_split', 'training_batches']
 
 DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
