@@ -22,7 +22,7 @@ setup(
         'safetensors',
     ],
     extras_require={
-        'train': ['torchvision', 'tqdm', 'matplotlib', 'scikit-learn', 'pillow'],
+        'train': ['torchvision', 'tqdm', 'matplotlib', 'scikit-learn', 'scipy', 'pillow'],
         'bag': ['rosbags>=0.10'],
         'openvino': ['openvino>=2025.0'],
         'test': ['pytest>=7', 'hypothesis', 'flake8', 'pydocstyle'],

@@ -1,6 +1,8 @@
 """The model file keeps everything, says what is wrong with it, and never runs code."""
 
+import dataclasses
 import json
+import math
 import os
 import pickle
 
@@ -21,7 +23,8 @@ def make_model(sequence=True):
     exits = len(network.exits)
     preprocessing = Preprocessing(8, torch.rand(3, 8, 8) * 255, 128.0)
     return Model(network, ('cat', 'dog', 'eel'), preprocessing, Measured(
-        'toy', 7, tuple(np.linspace(0.5, 0.1, exits)), (0.1,) * exits), {'epochs': 3})
+        'toy', 7, tuple(np.linspace(0.5, 0.1, exits)), (0.1,) * exits), {'epochs': 3},
+        tuple(np.linspace(1, 0.5, exits)))
 
 
 @pytest.fixture(scope='module')
@@ -41,10 +44,16 @@ def test_what_is_saved_is_loaded(tmp_path, sequence):
         for ours, theirs in zip(model.network(model.preprocessing(image)),
                                 loaded.network(loaded.preprocessing(image))):
             assert torch.allclose(ours, theirs, atol=1e-6)
-    assert (loaded.class_ids, loaded.measured, loaded.recipe) == (
-        model.class_ids, model.measured, model.recipe)
+    assert (loaded.class_ids, loaded.measured, loaded.recipe, loaded.exponents) == (
+        model.class_ids, model.measured, model.recipe, model.exponents)
     assert loaded.name == 'm.safetensors' and len(loaded.sha256) == 64
     assert not loaded.network.training
+
+
+@pytest.mark.parametrize('exponents', [(1.0,), (1.0,) * 5 + (0.0,), (1.0,) * 5 + (math.nan,)])
+def test_exponents_fit_the_exits(exponents):
+    with pytest.raises(ValueError, match='exponents'):
+        dataclasses.replace(make_model(sequence=False), exponents=exponents)
 
 
 def expect(path, *texts):

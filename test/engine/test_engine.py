@@ -1,11 +1,13 @@
 """The engine answers at any instant: right numbers, right statuses, whatever happens meanwhile."""
 
 import copy
+import dataclasses
 import gc
 import threading
 import time
 
 from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
+from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
@@ -53,6 +55,23 @@ def test_refinements_are_what_the_network_computes(network, runner):
     elapsed = [r.elapsed for r in refinements]
     assert elapsed == sorted(elapsed) and elapsed[0] > 0
     assert refinements[-1].cost_fraction == 1
+
+
+@pytest.mark.parametrize('runner', ['torch', 'openvino'])
+def test_exits_that_answer_together_do_so_image_by_image(runner):
+    if runner == 'openvino':
+        pytest.importorskip('openvino')
+    network = randomise(AnytimeNetwork(2, 4, 5, input_size=16))
+    exponents = (1.0, 0.5, 0.8, 0.3, 0.25, 0.2)
+    model = dataclasses.replace(Model.bare(network), exponents=exponents)
+    with torch.inference_mode():
+        summed = torch.stack(network(model.preprocessing(IMAGE)))[:, 0].cumsum(dim=0)
+    expected = [torch.softmax(exponent * total, 0) for exponent, total in zip(exponents, summed)]
+    with AnytimeEngine(model, runner=runner) as engine:
+        for _ in range(2):
+            refinements = list(engine.refine(IMAGE))
+            for refinement, probabilities in zip(refinements, expected, strict=True):
+                assert np.allclose(refinement.probabilities, probabilities, atol=1e-4)
 
 
 @pytest.fixture

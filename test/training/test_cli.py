@@ -24,6 +24,10 @@ def error_of(capsys, *arguments):
     ({'weights': 'heavy'}, 'sieve'),
     ({'units_per_block': [3, 3]}, 'growing'),
     ({'dataset': 'imagenet'}, 'digits'),
+    ({'combination': 'sum'}, 'product'),
+    ({'combination': 'boosted', 'mode': 'midfeat'}, 'mode=joint'),
+    ({'combination': 'boosted', 'units_per_block': [1, 2]}, 'combination=product'),
+    ({'combination': 'product', 'weights': 'optimal'}, 'combination=none'),
 ])
 def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
     path = tmp_path / 'config.json'

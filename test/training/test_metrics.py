@@ -67,6 +67,17 @@ def test_a_milestone_is_the_latest_exit_not_after_it(steps):
         assert found == (in_time[-1] if in_time else None)
 
 
+@given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 10**6))
+def test_a_lost_answer_was_right_once_and_wrong_later(exits, images, seed):
+    answers, labels = random_answers(exits * images, 3, seed)
+    answers, labels = answers.view(exits, images, 3), labels[:images]
+    lost = 0
+    for image, label in enumerate(labels):
+        right = [answers[index, image].argmax() == label for index in range(exits)]
+        lost += any(right[index] and not all(right[index:]) for index in range(exits))
+    assert metrics.lost_answers(answers, labels) == pytest.approx(lost / images)
+
+
 def test_average_error_is_the_mean():
     assert metrics.average_error([0.5, 0.25, 0.0]) == 0.25
 

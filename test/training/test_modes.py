@@ -42,7 +42,8 @@ def test_every_scheme_goes_with_every_strategy(tmp_path, scheme, strategy):
 INTERRUPTIBLE = [
     ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--mode', 'mixed'], ['--strategy', 'exp3'],
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
-    ['--mode', 'midfeat', '--set', 'average=0.9']]
+    ['--mode', 'midfeat', '--set', 'average=0.9'],
+    ['--set', 'combination=boosted', '--set', 'calibrate=true']]
 
 
 @pytest.mark.parametrize('options', INTERRUPTIBLE, ids=' '.join)
@@ -167,6 +168,22 @@ def test_losses_by_hand(exits, images, classes, distillation, seed):
         assert losses[index].item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
         assert errors[index].item() == pytest.approx(
             (answer.argmax(1) != labels).float().mean().item())
+
+
+def test_a_boosted_exit_learns_what_the_earlier_leave():
+    draws = torch.Generator().manual_seed(5)
+    logits = [torch.randn(6, 4, generator=draws).requires_grad_() for _ in range(3)]
+    labels = torch.randint(4, (6,), generator=draws)
+    losses, errors = exit_losses(logits, labels, boosted=True)
+    for index in range(3):
+        given = sum(earlier.detach() for earlier in logits[:index])
+        alone = logits[index].detach().clone().requires_grad_()
+        expected = -(given + alone).log_softmax(1)[torch.arange(6), labels].mean()
+        assert losses[index].item() == pytest.approx(expected.item(), abs=1e-6)
+        assert errors[index] == ((given + alone).argmax(1) != labels).float().mean()
+        # No other exit's loss has a gradient in these logits.
+        mine, = torch.autograd.grad(losses.sum(), logits[index], retain_graph=True)
+        torch.testing.assert_close(mine, torch.autograd.grad(expected, alone)[0])
 
 
 def test_smoothing_spreads_a_share_of_the_target():

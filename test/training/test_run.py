@@ -1,6 +1,7 @@
 """Whole runs on digits: killed and resumed, sequences, and what goes wrong."""
 
 import csv
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -106,6 +107,24 @@ def test_a_sequence_is_its_networks_trained_alone(tmp_path, capsys):
     assert evaluation['error'] == pytest.approx(model.measured.error)
     assert evaluation['units'] == [1, 2, 3, 7, 8, 9]
     assert evaluation['average_error'] == pytest.approx(sum(model.measured.error) / 6)
+
+
+def test_exits_that_answer_together_do_so_wherever_the_model_is_used(tmp_path, capsys):
+    assert train(tmp_path, '--epochs', '2', '--units-per-block', '1,2', '--set',
+                 'combination=product', '--set', 'calibrate=true') == 0
+    model = model_file.load(tmp_path / 'model.safetensors')
+    assert len(model.exponents) == len(model.network.exits) and model.exponents[0] == 1
+    capsys.readouterr()
+    assert cli.main(['evaluate', '--json', str(tmp_path)]) == 0
+    evaluation = json.loads(capsys.readouterr().out)
+    written = json.loads((tmp_path / 'evaluation.json').read_text())
+    assert evaluation['error'] == written['error'] and evaluation['lost'] == written['lost']
+    alone = dataclasses.replace(model, exponents=())
+    model_file.save(tmp_path / 'model.safetensors', alone)
+    assert cli.main(['evaluate', '--json', str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out)['error'] != evaluation['error']
+    assert cli.main(['info', str(tmp_path)]) == 0
+    assert 'each alone' in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tmp_path, capsys):

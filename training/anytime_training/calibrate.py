@@ -1,54 +1,77 @@
 """
-Temperature calibration: confidences that mean what they say (Guo et al. 2017), one per exit.
+Answers from exits: how exits answer together, and confidences that mean what they say.
 
-Dividing logits by a temperature leaves every answer what it is. As the last layer of a head is
-linear, the division is done once and for all in its weights: a calibrated network is an ordinary
-one.
+An exit's logits may be divided by a temperature (Guo et al. 2017), and in a product of exits each
+may have a weight. As the last layer of a head is linear, both are done once and for all in its
+weights, so what comes out is an ordinary network. What can't be is the exponent of each answer
+of a product, see `anytime_perception.combination`.
 """
 
-from anytime_perception.networks import AnytimeNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.data import ImageSet
-from anytime_training.evaluate import fitting_batch
+from anytime_training.evaluate import predict_logits
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-_RANGE = (0.05, 20.0)  # of temperatures; a network whose errors are all gone would want 0
-_STEPS = 40
+COMBINATIONS = ('none', 'product', 'boosted')
+_RANGE = (0.05, 20.0)  # of factors; a network whose errors are all gone would want infinity
 
 
-def best_temperature(logits: Tensor, labels: Tensor) -> float:
+def uncalibrated(combination: str, exits: int) -> tuple[float, ...]:
+    """Return the exponents of `exits` that answer in the way `combination`, if none are fitted."""
+    return () if combination == 'none' else (1.0,) * exits
+
+
+def calibrate(network, combination: str, preprocessing: Preprocessing,
+              data: ImageSet) -> tuple[float, ...]:
     """
-    Return the temperature that makes `labels` (N,) most likely given `logits` (N, classes).
+    Make the confidences of `network` fit `data`, and return the exponents of its answers.
 
-    The cross-entropy has one minimum in 1/T; it is found by bisection of its slope.
+    `none`: scale every head by a factor of its own. `product`: weigh every head so that each
+    answer, the product up to there, fits best. `boosted`: heads stay as they are, trained to be
+    summed up. Heads may be scaled; `network` may be a sequence. `data`, on its device, must not
+    have been trained on.
     """
-    logits = logits.double()
-    right = logits.gather(1, labels[:, None]).squeeze(1)
-    low, high = 1 / _RANGE[1], 1 / _RANGE[0]
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        expected = (torch.softmax(logits * middle, dim=1) * logits).sum(dim=1)
-        if (expected - right).mean() < 0:
-            low = middle  # sharper answers would fit better
-        else:
-            high = middle
-    return 2 / (low + high)
+    logits, labels = predict_logits(network, preprocessing, data), data.labels
+    if combination == 'none':
+        _scale_heads(network, [fit_factors(alone[None], labels)[0] for alone in logits])
+        return ()
+    if combination == 'boosted':
+        return tuple(fit_factors(total[None], labels)[0] for total in logits.cumsum(dim=0))
+    first = fit_factors(logits[:1], labels)[0]
+    weights, exponents, product = [first], [1.0], first * logits[0]
+    for alone in logits[1:]:
+        kept, added = fit_factors(torch.stack([exponents[-1] * product, alone]), labels)
+        exponents.append(kept * exponents[-1])
+        weights.append(added / exponents[-1])
+        product = product + weights[-1] * alone
+    _scale_heads(network, weights)
+    return tuple(exponents)
 
 
 @torch.no_grad()
-def calibrate(network: AnytimeNetwork, preprocessing: Preprocessing,
-              data: ImageSet) -> list[float]:
-    """
-    Scale the heads of `network` so that its confidences fit `data`; return the temperatures.
+def _scale_heads(network, factors: list[float]) -> None:
+    for stage, factor in zip(network.exits, factors):
+        stage.head.fc.weight *= factor
+        stage.head.fc.bias *= factor
 
-    `data`, on the network's device, must not have been trained on.
+
+def fit_factors(logits: Tensor, labels: Tensor) -> list[float]:
     """
-    network.eval()
-    batches = [torch.stack(network(preprocessing.normalise(pixels))).float()
-               for pixels in data.images.split(fitting_batch(preprocessing.size))]
-    temperatures = [best_temperature(logits, data.labels) for logits in torch.cat(batches, dim=1)]
-    for stage, temperature in zip(network.exits, temperatures):
-        stage.head.fc.weight /= temperature
-        stage.head.fc.bias /= temperature
-    return temperatures
+    Return the positive factors (K,) whose sum of logits (K, N, classes) makes `labels` likeliest.
+
+    The cross-entropy is convex in them; they stay in 0.05 to 20. For K = 1 that is the inverse of
+    a temperature.
+    """
+    from scipy.optimize import minimize  # slow to import
+    logits = logits.double()
+
+    def entropy(values: np.ndarray) -> tuple[float, np.ndarray]:
+        factors = torch.tensor(values, device=logits.device, requires_grad=True)
+        loss = functional.cross_entropy(torch.tensordot(factors, logits, dims=1), labels)
+        return loss.item(), torch.autograd.grad(loss, factors)[0].cpu().numpy()
+    found = minimize(entropy, np.full(len(logits), 1 / len(logits)), jac=True, method='L-BFGS-B',
+                     bounds=[_RANGE] * len(logits), options={'ftol': 1e-10})
+    return found.x.tolist()

@@ -51,7 +51,8 @@ def evaluate(arguments: Namespace) -> None:
                          f'classes {", ".join(dataset.class_ids)}')
     network = model.network.to(device)
     images = dataset.test.to(device)
-    evaluation = evaluate_network(network, model.preprocessing, images, dataset.name)
+    evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,
+                                  model.exponents)
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
 
 
@@ -100,6 +101,7 @@ def info(arguments: Namespace) -> None:
         'networks': [member.config for member in members],
         'parameters': sum(parameter.numel() for parameter in model.network.parameters()),
         'class_ids': list(model.class_ids), 'input_size': model.preprocessing.size,
+        'exits_answer': 'together' if model.exponents else 'each alone',
         'measured_on': measured and f'{measured.images} images of {measured.dataset}',
         'exits': exits, 'recipe': model.recipe}
     if arguments.json:

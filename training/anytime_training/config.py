@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.layers import HEADS
+from anytime_training.calibrate import COMBINATIONS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
@@ -41,7 +42,9 @@ class TrainConfig:
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
-    calibrate: fit a temperature to every exit, on a tenth of the training images held back for it.
+    combination: none (each exit answers alone), product (of the answers of all exits so far), or
+        boosted (the same, and exits are trained to answer so): see calibrate.py, objective.py.
+    calibrate: fit the confidence of every exit, on a tenth of the training images held back.
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
     flip: whether training images are mirrored at random.
@@ -83,6 +86,7 @@ class TrainConfig:
     average: float = 0.0
     precision: str = 'auto'
     compiled: bool = False
+    combination: str = 'none'
     calibrate: bool = False
     flip: bool = True
     seed: int = 0
@@ -96,7 +100,9 @@ class TrainConfig:
         _check_choice('mode', self.mode, MODES)
         _check_choice('head', self.head, HEADS)
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
+        _check_choice('combination', self.combination, COMBINATIONS)
         self._check_network()
+        self._check_combination()
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
@@ -135,6 +141,19 @@ class TrainConfig:
             if units <= previous:
                 raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
                                  'positive and, for a sequence, growing')
+
+    def _check_combination(self) -> None:
+        if self.combination != 'none' and self.weights == 'optimal':
+            raise ValueError(f'combination is {self.combination}, but with optimal weights there '
+                             'is only one exit that is trained; set combination=none')
+        if self.combination != 'boosted':
+            return
+        if self.mode not in ('joint', 'mixed'):
+            raise ValueError(f'combination is boosted, but mode {self.mode} trains exits one by '
+                             'one; set mode=joint, or combination=product')
+        if len(self.units_per_block) > 1:
+            raise ValueError('combination is boosted, but the networks of a sequence are trained '
+                             'one by one; set combination=product')
 
     @property
     def names(self) -> tuple[str, ...]:

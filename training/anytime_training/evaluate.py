@@ -1,10 +1,12 @@
 """Evaluation of a model on labelled images: quality and cost of every exit."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 import json
 import math
 from pathlib import Path
 
+from anytime_perception.combination import RunningProduct
 from anytime_perception.files import write_atomically
 from anytime_perception.model_file import Measured
 from anytime_perception.networks.layers import probabilities
@@ -20,6 +22,8 @@ class Evaluation:
     """
     What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
 
+    `lost` is the share of images that had the right answer at an exit and another one later on.
+
     Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error
     there is not a number (null in JSON) where no exit has answered yet.
     """
@@ -31,6 +35,7 @@ class Evaluation:
     cost: tuple[int, ...]
     error: tuple[float, ...]
     calibration_error: tuple[float, ...]
+    lost: float
 
     @property
     def average_error(self) -> float:
@@ -84,30 +89,44 @@ class Evaluation:
             found = '  '.join(f'{label} {"no answer" if math.isnan(error) else f"{error:.2%}"}'
                               for label, error in zip(('1/4', '1/2', '3/4', '1'), errors))
             lines.append(f'error at milestones by {name}: {found}')
-        return '\n'.join([*lines, f'average error (AE): {self.average_error:.2%}'])
+        return '\n'.join([*lines, f'average error (AE): {self.average_error:.2%}',
+                          f'right answers lost again: {self.lost:.2%} of the images'])
 
 
-def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str) -> Evaluation:
-    """Return the evaluation of `network` on `data`, on the device of both."""
-    answers = predict(network, preprocessing, data)
-    labels = data.labels.cpu()
+def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str,
+             exponents: Sequence[float] = ()) -> Evaluation:
+    """
+    Return the evaluation of `network` on `data`, on the device of both.
+
+    With `exponents` its exits answer together, see `anytime_perception.combination`.
+    """
+    answers, labels = predict(network, preprocessing, data, exponents), data.labels.cpu()
     exits = network.exits
     return Evaluation(
         dataset, len(data), tuple(stage.depth for stage in exits),
         tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
-        tuple(metrics.expected_calibration_error(answer, labels) for answer in answers))
+        tuple(metrics.expected_calibration_error(answer, labels) for answer in answers),
+        metrics.lost_answers(answers, labels))
+
+
+def predict(network, preprocessing: Preprocessing, data: ImageSet,
+            exponents: Sequence[float] = ()) -> Tensor:
+    """Return the answers (exits, N, classes) of every exit for every image, on the CPU."""
+    alone = probabilities(predict_logits(network, preprocessing, data)).cpu()
+    if not exponents:
+        return alone
+    product = RunningProduct(exponents)
+    return torch.stack([torch.from_numpy(product.add(exit_alone.numpy())) for exit_alone in alone])
 
 
 @torch.no_grad()
-def predict(network, preprocessing: Preprocessing, data: ImageSet) -> Tensor:
-    """Return the probabilities (exits, N, classes) of every exit for every image, on the CPU."""
+def predict_logits(network, preprocessing: Preprocessing, data: ImageSet) -> Tensor:
+    """Return the logits (exits, N, classes) of every exit for every image, on their device."""
     network.eval()
-    batches = []
-    for pixels in data.images.split(fitting_batch(preprocessing.size)):
-        logits = network(preprocessing.normalise(pixels))
-        batches.append(torch.stack([probabilities(answer) for answer in logits]))
-    return torch.cat(batches, dim=1).cpu()
+    batches = [torch.stack(network(preprocessing.normalise(pixels)))
+               for pixels in data.images.split(fitting_batch(preprocessing.size))]
+    return torch.cat(batches, dim=1).float()
 
 
 def fitting_batch(size: int) -> int:

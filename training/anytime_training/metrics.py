@@ -30,6 +30,17 @@ def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int 
     return (gaps.abs().sum() / len(labels)).item()
 
 
+def lost_answers(probabilities: Tensor, labels: Tensor) -> float:
+    """
+    Return the share of images, in 0..1, answered rightly at an exit and wrongly at a later one.
+
+    Probabilities (exits, N, classes), labels (N,).
+    """
+    right = probabilities.argmax(dim=2) == labels
+    was_right = right.int().cummax(dim=0).values.bool()
+    return (was_right & ~right).any(dim=0).double().mean().item()
+
+
 def average_error(errors: Sequence[float]) -> float:
     """Return AE, the plain mean over the exits; it cannot be compared across periods."""
     return sum(errors) / len(errors)

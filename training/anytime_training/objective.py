@@ -7,7 +7,8 @@ from torch.nn import functional
 
 def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
                 distillation: float = 0.0, temperature: float = 3.0,
-                mixed: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+                mixed: tuple[Tensor, Tensor] | None = None, boosted: bool = False,
+                ) -> tuple[Tensor, Tensor]:
     """
     Return loss and top-1 error, (exits,) each, averaged over the batch.
 
@@ -20,8 +21,14 @@ def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
 
     `mixed` is for images that are mixtures: the labels of their second parts, and the shares of
     their first, (N,) each. Errors then count the first label.
+
+    With `boosted`, an exit's answer is the sum of its logits and all earlier ones', into which no
+    gradient goes: it learns what they leave to be learned (BoostNet, Yu et al., AAAI 2023).
     """
     stacked = torch.stack(logits).float()
+    if boosted:
+        given = stacked.detach()
+        stacked = stacked + (given.cumsum(dim=0) - given)
     exits, images, classes = stacked.shape
 
     def cross_entropy(targets: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data, distributed
-from anytime_training.calibrate import calibrate
+from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import read_config_file, TrainConfig
 from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
@@ -113,18 +113,18 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                     bar.set_postfix_str(text, refresh=False)
             network = train_network(config, network, phases, preprocessing, train, held_out,
                                     folder / name, seed, progress)
-        if calibration is not None:
-            calibrate(network, preprocessing, calibration.to(device))
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
-    evaluation = evaluate(network, preprocessing, held_out, dataset.name)
+    exponents = (uncalibrated(config.combination, len(network.exits)) if calibration is None else
+                 calibrate(network, config.combination, preprocessing, calibration.to(device)))
+    evaluation = evaluate(network, preprocessing, held_out, dataset.name, exponents)
     if not distributed.is_main():
         return evaluation
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
     recipe['pretrained'] = bool(config.pretrained)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
-                             evaluation.measured(), recipe)
+                             evaluation.measured(), recipe, exponents)
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation
