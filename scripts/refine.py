@@ -7,54 +7,32 @@ import sys
 
 from anytime_perception.engine import AnytimeEngine, DeviceError
 from anytime_perception.model_file import load, ModelFileError
-import cv2
+from anytime_perception.pictures import film, find_pictures, read_picture
 import numpy as np
 
-_SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp'}
+_SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-n3-c16.safetensors'
 
 
 def pictures(source: str) -> Iterator[tuple[str, np.ndarray]]:
-    """
-    Yield what a webcam (its number), a video, a file or a folder shows, by name.
-
-    Each is RGB, (H, W, 3) uint8.
-
-    Raises
-    ------
-    ValueError: if there is no such thing, or nothing in it.
-
-    """
-    path = Path(source)
-    if path.is_dir():
-        files = sorted(file for file in path.rglob('*') if file.suffix.lower() in _SUFFIXES)
-    else:
-        files = [path] if path.suffix.lower() in _SUFFIXES else []
+    """Yield by name what a webcam (its number), a video, a file or a folder shows, as RGB."""
+    files = find_pictures(source)
     for file in files:
-        picture = cv2.imread(str(file))
-        if picture is None:
-            print(f'{file} is no picture; it is left out', file=sys.stderr)
-        else:
-            yield str(file), picture[:, :, ::-1]
-    if files:
-        return
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    read, picture = capture.read()
-    if not read:
-        raise ValueError(f'{source!r} shows nothing: it must be the number of a webcam, a video, '
-                         f'a picture or a folder of pictures ({", ".join(sorted(_SUFFIXES))})')
-    number = 0
-    while read:
-        yield f'frame {number}', picture[:, :, ::-1]
-        number += 1
-        read, picture = capture.read()
-    capture.release()
+        try:
+            yield str(file), read_picture(file)
+        except ValueError as error:
+            print(f'{error}; it is left out', file=sys.stderr)
+    if not files:
+        for number, picture in enumerate(film(source)):
+            yield f'frame {number}', picture
 
 
 def main() -> int:
     """Print every refinement of every picture; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('model', help='model file')
     parser.add_argument('source', help='number of a webcam, video, picture or folder of pictures')
+    parser.add_argument('--model', default=str(_SHIPPED),
+                        help='model file (default: the one that ships, for the ten everyday '
+                             'classes of CIFAR-10)')
     parser.add_argument('--budget-ms', type=float, help='per picture (default: until complete)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     parser.add_argument('--confidence', type=float, help='stop refining at this probability')

@@ -1,10 +1,12 @@
-"""A camera that replays a folder of pictures, class by class folder, and says what each shows."""
+"""A camera that replays pictures, and says what each shows, or passes on a video or a webcam."""
 
 import array
+from collections.abc import Iterator
 from pathlib import Path
 import random
 
 from anytime_perception.msg import Label
+from anytime_perception.pictures import film, find_pictures, read_picture
 from anytime_perception.ros.spin import spin
 import cv2
 import numpy as np
@@ -13,22 +15,22 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-_SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp'}
 _GREY = 114
 
 
 class Camera(Node):
     """
-    Publishes `image` (rgb8) at a steady rate, with `label`, the name of the picture's folder.
+    Publishes `image` (rgb8) at a steady rate; for pictures with `label`, the name of their folder.
 
-    Pictures are shown in random order, each scaled to the height of the frame and centred.
+    Pictures are shown in random order, videos again and again; each is scaled to the frame and
+    centred.
     """
 
     def __init__(self, **kwargs):
         super().__init__('camera', **kwargs)
-        folder = self.declare_parameter('images', '', ParameterDescriptor(
-            description='Folder of class folders of pictures, or of pictures.',
-            read_only=True)).value
+        source = self.declare_parameter('images', '', ParameterDescriptor(
+            description='Folder of class folders of pictures, or a video, or the number of a '
+                        'webcam.', read_only=True, dynamic_typing=True)).value
         rate = self.declare_parameter('rate', 15.0, ParameterDescriptor(
             description='Frames per second.', read_only=True, floating_point_range=[
                 FloatingPointRange(from_value=0.1, to_value=1000.0, step=0.0)])).value
@@ -38,55 +40,48 @@ class Camera(Node):
             for name, default in (('width', 640), ('height', 480)))
         seed = self.declare_parameter('seed', 0, ParameterDescriptor(
             description='Seed of the order.', read_only=True)).value
-        self._files = find_pictures(folder)
-        self._random = random.Random(seed)
-        self._queue: list[Path] = []
+        source = str(source)  # the number of a webcam may come as one
+        files = find_pictures(source)
+        self._shown = self._pictures(files, seed) if files else _again(source, film(source))
         # As camera drivers do: an old frame is not worth sending again. Labels must all arrive.
         self._images = self.create_publisher(
             Image, 'image', QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
         self._labels = self.create_publisher(Label, 'label', 100)
         self.create_timer(1 / rate, self._show)
-        self.get_logger().info(
-            f'{len(self._files)} pictures from {folder}, '
-            f'{self._size[0]}x{self._size[1]} at {rate:g} Hz')
+        what = f'{len(files)} pictures from {source}' if files else source
+        self.get_logger().info(f'{what}, {self._size[0]}x{self._size[1]} at {rate:g} Hz')
+
+    def _pictures(self, files: list[Path], seed: int) -> Iterator[tuple[np.ndarray, str]]:
+        """Yield pictures and their classes in random order, without end."""
+        draws = random.Random(seed)
+        while files:
+            for path in draws.sample(files, len(files)):
+                try:
+                    yield read_picture(path), path.parent.name
+                except ValueError as error:
+                    self.get_logger().error(f'{error}; it is left out')
+                    files.remove(path)
+        raise ValueError('none of the files is a picture')
 
     def _show(self) -> None:
-        if not self._queue:
-            self._queue = self._random.sample(self._files, len(self._files))
-        path = self._queue.pop()
-        picture = cv2.imread(str(path))
-        if picture is None:
-            self.get_logger().error(f'{path} is no picture; it is left out')
-            self._files.remove(path)
-            if not self._files:
-                raise ValueError('none of the files is a picture')
-            return
+        picture, class_id = next(self._shown)
         image = Image(width=self._size[0], height=self._size[1], encoding='rgb8',
                       step=3 * self._size[0])
         # Assigning an array('B') is quick; bytes or an ndarray would be checked one by one.
-        image.data = array.array('B', frame(picture[:, :, ::-1], *self._size).tobytes())
+        image.data = array.array('B', frame(picture, *self._size).tobytes())
         image.header.frame_id = 'camera'
         image.header.stamp = self.get_clock().now().to_msg()
-        self._labels.publish(Label(header=image.header, class_id=path.parent.name))
+        if class_id:
+            self._labels.publish(Label(header=image.header, class_id=class_id))
         self._images.publish(image)
 
 
-def find_pictures(folder: str) -> list[Path]:
-    """
-    Return the pictures in `folder` and the folders in it, sorted.
-
-    Raises
-    ------
-    ValueError: if there are none.
-
-    """
-    files = sorted(path for pattern in ('*', '*/*') for path in Path(folder).glob(pattern)
-                   if path.suffix.lower() in _SUFFIXES) if folder else []
-    if not files:
-        raise ValueError(f'there are no pictures in {folder!r}; set the parameter images to a '
-                         'folder of class folders with files of type '
-                         f'{", ".join(sorted(_SUFFIXES))}')
-    return files
+def _again(source: str, frames: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, str]]:
+    """Yield `frames`, then those of `source` anew, without end; nobody knows what they show."""
+    while True:
+        for picture in frames:
+            yield picture, ''
+        frames = film(source)
 
 
 def frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:

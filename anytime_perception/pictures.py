@@ -1,0 +1,62 @@
+"""Pictures where no robot's camera is at hand: from files, videos and webcams."""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+
+
+def find_pictures(source: str | Path) -> list[Path]:
+    """Return the picture files at `source`, a file or a folder of any depth, sorted."""
+    path = Path(source)
+    found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
+    return sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """
+    Return the picture in a file as RGB, (H, W, 3) uint8.
+
+    Raises
+    ------
+    ValueError: if it is none.
+
+    """
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise ValueError(f'{path} is no picture')
+    return picture[:, :, ::-1]
+
+
+def film(source: str) -> Iterator[np.ndarray]:
+    """
+    Return what a webcam (by its number) or a video shows as RGB, (H, W, 3) uint8, to its end.
+
+    Raises
+    ------
+    ValueError: if it shows nothing.
+
+    """
+    capture = cv2.VideoCapture()
+    if source.isdecimal():
+        capture.open(int(source))
+    elif os.path.isfile(source):
+        capture.open(source)
+    read, picture = capture.read()
+    if not read:
+        raise ValueError(f'{source!r} shows nothing: it must be a picture ('
+                         f'{", ".join(SUFFIXES)}), a folder with pictures, a video, or the number '
+                         'of a webcam')
+    return _rest(capture, picture)
+
+
+def _rest(capture: cv2.VideoCapture, picture: np.ndarray) -> Iterator[np.ndarray]:
+    read = True
+    while read:
+        yield picture[:, :, ::-1]
+        read, picture = capture.read()
+    capture.release()
