@@ -1,14 +1,11 @@
 """Two processes of torchrun give the network that one process gives, within rounding."""
 
-import csv
-import os
-from pathlib import Path
 import subprocess
 import sys
 
-from anytime_perception import model_file
 from anytime_training import cli
 import pytest
+from runs_on_digits import environment, rows_of, weights_of
 import torch
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason='needs gloo')
@@ -23,17 +20,10 @@ MANY = ['--mode', 'mixed', '--strategy', 'exp3', '--set', 'mixup=0.4', '--set',
 
 def two_processes(*arguments):
     """Run `anytime` in two processes; return the finished process."""
-    paths = [str(Path(module.__file__).parents[1]) for module in (cli, model_file)]
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
     return subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
          '-m', 'anytime_training', *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=120)
-
-
-def rows_of(folder):
-    with open(folder / 'n1' / 'log.csv', newline='') as file:
-        return list(csv.DictReader(file))
+        env=environment(OMP_NUM_THREADS='1'), capture_output=True, text=True, timeout=120)
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
@@ -42,8 +32,7 @@ def test_two_processes_give_what_one_gives(tmp_path):
     done = two_processes('train', '--output', tmp_path / 'two', *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('model: ') == 1
-    one, two = (model_file.load(tmp_path / name / 'model.safetensors').network.state_dict()
-                for name in ('one', 'two'))
+    one, two = (weights_of(tmp_path / name) for name in ('one', 'two'))
     for name, expected in one.items():
         difference = (two[name] - expected).float().norm()
         assert difference <= 1e-4 * max(expected.float().norm(), 0.01), name

@@ -1,6 +1,5 @@
 """Training modes, objectives and their combinations; each resumable after any epoch."""
 
-import csv
 import math
 
 from anytime_perception import model_file
@@ -12,6 +11,7 @@ from anytime_training.phases import MODES, plan, run_phase, scale_gradient, set_
 from anytime_training.strategies import STRATEGIES
 from hypothesis import given, settings, strategies as st
 import pytest
+from runs_on_digits import rows_of, same_weights
 import torch
 
 TINY = ['--dataset', 'digits', '--channels', '2', '--units-per-block', '1', '--batch-size', '256',
@@ -22,16 +22,11 @@ def run(folder, *options):
     return cli.main(['train', '--output', str(folder), *TINY, *options])
 
 
-def weights_of(folder):
-    return model_file.load(folder / 'model.safetensors').network.state_dict()
-
-
 @pytest.mark.parametrize('strategy', STRATEGIES)
 @pytest.mark.parametrize('scheme', weights.SCHEMES)
 def test_every_scheme_goes_with_every_strategy(tmp_path, scheme, strategy):
     assert run(tmp_path, '--epochs', '1', '--weights', scheme, '--strategy', strategy) == 0
-    with open(tmp_path / 'n1' / 'log.csv', newline='') as file:
-        row, = csv.DictReader(file)
+    row, = rows_of(tmp_path)
     trained = [3] if scheme == 'optimal' else [1, 2, 3]
     for index in (1, 2, 3):
         assert (row[f'loss_{index}'] != '') == (index in trained)
@@ -62,8 +57,7 @@ def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatc
             pass
     expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6}.get(options[3], 2)
     assert len(calls) == expected
-    whole, broken = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'broken')
-    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+    assert same_weights(tmp_path / 'whole', tmp_path / 'broken')
 
 
 def network_and_images():

@@ -1,18 +1,14 @@
-"""Whole runs on digits: killed and resumed, sequences, and what goes wrong."""
+"""Whole runs on digits: repeated, in sequences, and what goes wrong."""
 
-import csv
 import dataclasses
 import json
-import os
 from pathlib import Path
-import signal
-import subprocess
-import sys
-import time
+import shutil
 
 from anytime_perception import model_file
 from anytime_training import cli
 import pytest
+from runs_on_digits import rows_of, same_weights, weights_of
 import torch
 
 TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
@@ -23,55 +19,11 @@ def train(folder, *options):
     return cli.main(['train', '--output', str(folder), *TINY, *options])
 
 
-def weights_of(folder):
-    return model_file.load(folder / 'model.safetensors').network.state_dict()
-
-
-def rows_of(folder, network='n1'):
-    with open(folder / network / 'log.csv', newline='') as file:
-        return list(csv.DictReader(file))
-
-
-def start_and_kill(folder, epochs, options, after_epochs):
-    """Train in another process and kill it once it has logged that many epochs."""
-    log = folder / 'n1' / 'log.csv'
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'anytime_training', 'train', '--output', str(folder), *TINY,
-         *options, '--epochs', str(epochs)], env=environment())
-    deadline = time.monotonic() + 60
-    while not log.exists() or len(rows_of(folder)) < after_epochs:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert len(rows_of(folder)) < epochs, 'it was over before it was killed'
-
-
-def environment():
-    paths = [str(Path(module.__file__).parents[1]) for module in (cli, model_file)]
-    paths.append(os.environ.get('PYTHONPATH', ''))
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths)}
-
-
-def test_killed_and_resumed_is_bit_for_bit_the_run_that_was_not(tmp_path):
-    options = ['--strategy', 'aann', '--seed', '5']
-    assert train(tmp_path / 'whole', '--epochs', '15', *options) == 0
-    start_and_kill(tmp_path / 'killed', 15, options, after_epochs=2)
-    start = len(rows_of(tmp_path / 'killed'))
-    assert cli.main(['train', '--resume', '--output', str(tmp_path / 'killed'), '--quiet']) == 0
-    whole, killed = weights_of(tmp_path / 'whole'), weights_of(tmp_path / 'killed')
-    assert start < 15
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    timeless = [[{key: value for key, value in row.items() if key != 'images_per_s'}
-                 for row in rows_of(tmp_path / folder)] for folder in ('whole', 'killed')]
-    assert timeless[0] == timeless[1]
-
-
 def test_seeds_matter_and_repeat(tmp_path):
     for name, seed in (('a', '1'), ('b', '1'), ('c', '2')):
         assert train(tmp_path / name, '--epochs', '1', '--seed', seed) == 0
-    first, again, other = (weights_of(tmp_path / name) for name in 'abc')
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert same_weights(tmp_path / 'a', tmp_path / 'b')
+    first, other = (weights_of(tmp_path / name) for name in 'ac')
     assert not torch.equal(first['stages.0.trunk.1.conv1.weight'],
                            other['stages.0.trunk.1.conv1.weight'])
 
@@ -123,8 +75,6 @@ def test_exits_that_answer_together_do_so_wherever_the_model_is_used(tmp_path, c
     model_file.save(tmp_path / 'model.safetensors', alone)
     assert cli.main(['evaluate', '--json', str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)['error'] != evaluation['error']
-    assert cli.main(['info', str(tmp_path)]) == 0
-    assert 'each alone' in capsys.readouterr().out
 
 
 def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tmp_path, capsys):
@@ -168,4 +118,43 @@ def test_class_folders_train_and_evaluate_without_their_place_in_the_file(tmp_pa
     assert json.loads(capsys.readouterr().out)['images'] == 359
     assert cli.main(['evaluate', str(model)]) == 2
     assert '--data' in capsys.readouterr().err
+
+
+def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
+    pictures, run = tmp_path / 'pictures', tmp_path / 'run'
+    assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
+    assert train(run, '--epochs', '1', '--dataset', 'folder', '--data', str(pictures)) == 0
+
+    def refusal():
+        capsys.readouterr()
+        assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 2
+        return capsys.readouterr().err
+    one, another = sorted((pictures / 'train' / '7').iterdir())[:2]
+    kept = one.read_bytes()
+    one.write_bytes(another.read_bytes())
+    assert 'as many images of each class, but other ones' in refusal()
+    one.unlink()
+    count = len(list((pictures / 'train' / '7').iterdir()))
+    assert f'7 has {count} train images, not {count + 1}' in refusal()
+    for part in ('train', 'test'):
+        shutil.copytree(pictures / part / '3', pictures / part / 'three')
+        shutil.rmtree(pictures / part / '4')
+    assert 'no more images of 4; there are new classes: three' in refusal()
+    for part in ('train', 'test'):
+        shutil.rmtree(pictures / part)
+    assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
+    assert one.read_bytes() == kept
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 0
+
+
+def test_a_run_that_never_had_its_data_can_be_started_with_others(tmp_path, capsys):
+    run, nowhere = tmp_path / 'run', tmp_path / 'nowhere'
+    assert train(run, '--epochs', '1', '--dataset', 'folder', '--data', str(nowhere)) == 2
+    assert train(run, '--epochs', '1') == 0
+    (run / 'data.json').unlink()  # as of a run of an older version
+    config = json.loads((run / 'config.json').read_text())
+    (run / 'config.json').write_text(json.dumps(
+        {**config, 'dataset': 'folder', 'data': str(nowhere)}))
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 2
+    assert (run / 'config.json').exists()
     assert cli.main(['evaluate', str(model), '--data', str(pictures)]) == 0

@@ -3,8 +3,9 @@
 import json
 
 from anytime_training import cli
-from anytime_training.config import CONFIGS, read_config_file, TrainConfig
-from anytime_training.sweep import parse_vary, plan_jobs
+from anytime_training.config import TrainConfig
+from anytime_training.settings import CONFIGS, parse_vary, read_config_file
+from anytime_training.sweep import plan_jobs
 import pytest
 
 TINY = {'input_size': 8, 'channels': 2, 'units_per_block': [1], 'epochs': 1}

@@ -8,12 +8,13 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
-from anytime_training.config import parse_assignment, read_config_file, TrainConfig
+from anytime_training.config import TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
 from anytime_training.run import CONFIG, execute_run, MODEL, start_run
-from anytime_training.sweep import parse_vary, plan_jobs, run_jobs
+from anytime_training.settings import parse_assignment, parse_vary, read_config_file
+from anytime_training.sweep import plan_jobs, run_jobs
 
 
 def train(arguments: Namespace) -> None:

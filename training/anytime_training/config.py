@@ -3,9 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 import difflib
-import json
 import math
-from pathlib import Path
 
 from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.layers import HEADS
@@ -47,7 +45,7 @@ class TrainConfig:
     calibrate: fit the confidence of every exit, on a tenth of the training images held back.
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
-    flip: whether training images are mirrored at random.
+    flip, lighting, cutout: how training images are varied: see data/augment.py.
     seed: of everything random.
     validation: hold back a part of the training images and evaluate on it, not on the test images.
 
@@ -91,6 +89,8 @@ class TrainConfig:
     flip: bool = True
     seed: int = 0
     validation: bool = False
+    lighting: bool = False
+    cutout: int = 0
 
     def __post_init__(self):
         _check_choice('dataset', self.dataset, DATASETS)
@@ -118,7 +118,7 @@ class TrainConfig:
                      'average'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
-        for name in ('tau', 'eta', 'weight_decay', 'mixup', 'seed'):
+        for name in ('tau', 'eta', 'weight_decay', 'mixup', 'cutout', 'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
 
@@ -195,57 +195,11 @@ RECIPES = {
     'digits': {'units_per_block': (4,), 'channels': 32, 'input_size': 8, 'epochs': 20,
                'batch_size': 64, 'lr': 0.05, 'schedule': 'one_cycle', 'average': 0.99,
                'label_smoothing': 0.1, 'flip': False},
-    'svhn': {'flip': False},
+    'svhn': {'flip': False, 'lighting': True},
 }
 # And what differs for a backbone, whose weights are mostly there already.
 BACKBONE_RECIPE = {'units_per_block': (), 'channels': 0, 'input_size': 224, 'epochs': 30,
                    'batch_size': 64, 'lr': 0.02, 'schedule': 'one_cycle'}
-
-
-CONFIGS = Path(__file__).parent / 'configs'
-
-
-def read_config_file(path: str | Path) -> dict:
-    """
-    Return the values of a JSON configuration file.
-
-    `path` may also be the name of one of `configs`, such as n9-c32: the paper's networks.
-
-    Raises
-    ------
-    ValueError: if it cannot be read or is not a JSON object.
-
-    """
-    ours = CONFIGS / f'{path}.json'
-    if not Path(path).exists() and ours.parent == CONFIGS and ours.exists():
-        path = ours
-    try:
-        values = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ValueError(f'cannot read the configuration {path}: {error.strerror}') from error
-    except ValueError as error:
-        raise ValueError(f'{path} is not JSON: {error}') from error
-    if not isinstance(values, dict):
-        raise ValueError(f'{path} must hold a JSON object of configuration keys')
-    return values
-
-
-def parse_assignment(text: str) -> dict:
-    """
-    Return {key: value} of a text KEY=VALUE; a value that is not JSON is a string.
-
-    Raises
-    ------
-    ValueError: for a text without '='.
-
-    """
-    key, sign, value = text.partition('=')
-    if not sign:
-        raise ValueError(f'{text!r} is not of the form KEY=VALUE')
-    try:
-        return {key.strip(): json.loads(value)}
-    except ValueError:
-        return {key.strip(): value}
 
 
 def _check_choice(name: str, value: str, allowed) -> None:

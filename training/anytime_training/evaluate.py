@@ -35,7 +35,7 @@ class Evaluation:
     cost: tuple[int, ...]
     error: tuple[float, ...]
     calibration_error: tuple[float, ...]
-    lost: float
+    lost: float = math.nan  # runs of long ago did not measure it
 
     @property
     def average_error(self) -> float:
@@ -61,15 +61,18 @@ class Evaluation:
         def milestones(errors: list[float]) -> dict[str, float | None]:
             return {str(share): None if math.isnan(error) else error
                     for share, error in zip(metrics.MILESTONES, errors)}
-        return {**asdict(self), 'average_error': self.average_error,
+        lost = None if math.isnan(self.lost) else self.lost
+        return {**asdict(self), 'lost': lost, 'average_error': self.average_error,
                 'milestones_by_units': milestones(self.milestones_by_units),
                 'milestones_by_cost': milestones(self.milestones_by_cost)}
 
     @classmethod
     def from_dict(cls, values: dict) -> 'Evaluation':
         """Return what `to_dict` gave."""
-        return cls(**{field.name: tuple(values[field.name]) if isinstance(
-            values[field.name], list) else values[field.name] for field in fields(cls)})
+        known = {field.name: values[field.name] for field in fields(cls)
+                 if values.get(field.name) is not None}
+        return cls(**{name: tuple(value) if isinstance(value, list) else value
+                      for name, value in known.items()})
 
     def write(self, path: Path) -> None:
         """Write everything to `path` as JSON."""

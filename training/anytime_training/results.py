@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anytime_training.comparison import optimal_plus
-from anytime_training.config import read_config_file, TrainConfig
+from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
 from anytime_training.run import CONFIG, EVALUATION, is_complete
+from anytime_training.settings import read_config_file
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',
                'rwm': 'RWM', 'avgl': 'AVGL'}
@@ -132,7 +133,7 @@ def _read(folder: Path) -> Result:
         values = json.loads(path.read_text(encoding='utf-8'))
         return Result(folder, TrainConfig.of(read_config_file(folder / CONFIG)),
                       Evaluation.from_dict(values))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is damaged: {error!r}') from error
 
 

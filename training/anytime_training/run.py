@@ -9,20 +9,22 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data, distributed
 from anytime_training.calibrate import calibrate, uncalibrated
-from anytime_training.config import read_config_file, TrainConfig
+from anytime_training.config import TrainConfig
 from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
 from anytime_training.pretrained import (
     check_pretrained, load_pretrained, preprocessing_of_imagenet)
 from anytime_training.random_state import derived_seed
+from anytime_training.settings import read_config_file
 from anytime_training.strategies import make_weights
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
 
 SCALE = 128.0  # the divisor of the authors' code
-CONFIG, MODEL, EVALUATION = 'config.json', 'model.safetensors', 'evaluation.json'
+CONFIG, DATA, MODEL, EVALUATION = ('config.json', 'data.json', 'model.safetensors',
+                                   'evaluation.json')
 
 
 def is_complete(folder: Path) -> bool:
@@ -70,17 +72,15 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
 
     Raises
     ------
-    ValueError: for data that cannot be used or a damaged checkpoint.
+    ValueError: for data that cannot be used, or are not those that the run was begun with, or a
+        damaged checkpoint.
     OSError: when a file cannot be written.
     train.TrainingDiverged: when a loss is not finite.
 
     """
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
     torch.backends.cudnn.deterministic = True
-    warn = tqdm.write if distributed.is_main() else lambda text: None
-    dataset = distributed.main_first(
-        lambda: data.load(config.dataset, config.data, config.input_size,
-                          download and distributed.is_main(), warn))
+    dataset = distributed.main_first(lambda: _load_data(folder, config, download))
     if config.validation:
         dataset = dataset.with_validation()
     calibration = None
@@ -128,6 +128,32 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation
+
+
+def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Dataset:
+    """Return the data set, after a look at whether it is the one that the run was begun with."""
+    if not distributed.is_main():
+        return data.load(config.dataset, config.data, config.input_size, warn=lambda text: None)
+    path = folder / DATA
+    try:
+        dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
+    except ValueError:
+        if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
+            (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
+        raise
+    found = data.fingerprint(dataset)
+    if not path.exists():
+        text = json.dumps(found, indent=1) + '\n'
+        write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+        return dataset
+    try:
+        difference = data.difference(json.loads(path.read_text(encoding='utf-8')), found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is damaged; remove it to go on') from error
+    if difference:
+        raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
+                         f'back, choose another --output, or remove {path} to go on regardless')
+    return dataset
 
 
 def _check_parts(config: TrainConfig, images: int) -> None:

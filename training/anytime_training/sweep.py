@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 import itertools
-import json
 from pathlib import Path
 import signal
 import subprocess
@@ -31,24 +30,6 @@ class Job:
     folder: Path
     config: str
     settings: tuple[str, ...]
-
-
-def parse_vary(text: str) -> tuple[str, list[str]]:
-    """
-    Return the key and the values of a text KEY=VALUE,VALUE; values may be JSON lists.
-
-    Raises
-    ------
-    ValueError: for a text without '='.
-
-    """
-    key, sign, values = text.partition('=')
-    if not sign:
-        raise ValueError(f'--vary {text} is not of the form KEY=VALUE,VALUE')
-    try:
-        return key, [json.dumps(value) for value in json.loads(f'[{values}]')]
-    except ValueError:
-        return key, values.split(',')
 
 
 def plan_jobs(output: Path, configs: list[str], seeds: list[int],

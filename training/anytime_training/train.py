@@ -57,6 +57,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     if rows and distributed.is_main():
         write_log(folder / 'log.csv', rows)  # it is behind after a kill between the two
     steps = steps_per_epoch(len(train), config.batch_size)
+    augmentation = Augmentation(config.flip, config.lighting, config.cutout)
     progress(len(rows) * steps * config.batch_size, '')
     if state is not None:
         learner = _restore(config, network, phases, steps, seed, state, path)
@@ -64,8 +65,8 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
         number, epoch = divmod(done, config.epochs)
         if epoch == 0:
             learner = _start_phase(config, network, phases, number, steps, seed)
-        batches = training_batches(train, preprocessing, config.batch_size,
-                                   Augmentation(config.flip), seed, done)
+        batches = training_batches(train, preprocessing, config.batch_size, augmentation, seed,
+                                   done)
         # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator.
         torch.manual_seed(derived_seed(seed, 'network', done))
         start = time.perf_counter()

@@ -1,0 +1,41 @@
+"""Which images a data set holds, in a few words, so that a run notices when they change."""
+
+import hashlib
+
+from anytime_training.data.image_set import Dataset, ImageSet
+
+
+def fingerprint(dataset: Dataset) -> dict:
+    """
+    Return the images of each class, {'train': {class: count}, 'test': …}, and a hash of all.
+
+    It goes over pixels and labels, so about a second for each gigabyte.
+    """
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.test):
+        digest.update(part.labels.numpy())
+        for images in part.images.split(4096):
+            digest.update(images.contiguous().numpy())
+    return {'train': _counts(dataset.train, dataset.class_ids),
+            'test': _counts(dataset.test, dataset.class_ids), 'sha256': digest.hexdigest()}
+
+
+def _counts(images: ImageSet, class_ids: tuple[str, ...]) -> dict[str, int]:
+    counts = images.labels.bincount(minlength=len(class_ids)).tolist()
+    return dict(zip(class_ids, counts))
+
+
+def difference(before: dict, now: dict) -> str:
+    """Return what a fingerprint has that the one `before` had not, for people; '' if nothing."""
+    if before == now:
+        return ''
+    missing = [name for name in before['train'] if name not in now['train']]
+    added = [name for name in now['train'] if name not in before['train']]
+    if missing or added:
+        return '; '.join(f'{text} {", ".join(names)}' for text, names in (
+            ('there are no more images of', missing), ('there are new classes:', added)) if names)
+    for part in ('train', 'test'):
+        for name, count in now[part].items():
+            if count != before[part][name]:
+                return f'{name} has {count} {part} images, not {before[part][name]}'
+    return 'there are as many images of each class, but other ones'
