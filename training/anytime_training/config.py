@@ -87,10 +87,10 @@ class TrainConfig:
     combination: str = 'none'
     calibrate: bool = False
     flip: bool = True
-    seed: int = 0
-    validation: bool = False
     lighting: bool = False
     cutout: int = 0
+    seed: int = 0
+    validation: bool = False
 
     def __post_init__(self):
         _check_choice('dataset', self.dataset, DATASETS)
