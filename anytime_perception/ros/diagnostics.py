@@ -3,6 +3,7 @@
 import math
 import resource
 
+from anytime_perception.ros.parameters import PARAMETERS
 from anytime_perception.ros.statistics import memory_mb, now, Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -52,22 +53,38 @@ class Diagnostics:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
-        limit = {name: float(node.get_parameter(name).value) for name in
-                 ('error_silence_s', 'warn_rate_hz', 'warn_age_ms', 'warn_missed')}
         silence = now() - max(statistics.last_arrival, self._activated, node.intake.heard)
-        if silence > limit['error_silence_s']:
+        if silence > node.get_parameter('error_silence_s').value:
             return DiagnosticStatus.ERROR, f'no image for {silence:.0f} s'
-        rate, age = statistics.rate(now()), statistics.age(0.5) * 1e3
-        missed, bad = statistics.missed_share, sum(statistics.bad.values())
-        complaints = [text for wrong, text in (
-            (bad, f'{bad} images were dropped as unusable'),
-            (statistics.received > 1 and rate < limit['warn_rate_hz'],
-             f'{rate:.1f} images a second'),
-            (age > limit['warn_age_ms'], f'images are {age:.0f} ms old when they arrive'),
-            (missed > limit['warn_missed'], f'{missed:.0%} of the deadlines are missed')) if wrong]
-        if complaints:
-            return DiagnosticStatus.WARN, '; '.join(complaints)
-        return DiagnosticStatus.OK, 'active'
+        return self._compare_with_limits(statistics)
+
+    def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:
+        """Return the worst level that a limit is exceeded at, and what exceeds one."""
+        age, memory = statistics.age(0.5) * 1e3, memory_mb()
+        measures = {
+            'bad': (statistics.dropped_share, 'of the images were dropped as unusable'),
+            'replaced': (statistics.replaced_share, 'of the images were replaced by newer ones'),
+            'missed': (statistics.missed_share, 'of the deadlines were missed'),
+            'age_ms': (age, f'images are {age:.0f} ms old when they arrive'),
+            'memory_mb': (memory, f'{memory:.0f} MiB of memory')}
+        level, complaints = DiagnosticStatus.OK, []
+        for name, (value, text) in measures.items():
+            exceeded = self._exceeded(name, value)
+            if exceeded != DiagnosticStatus.OK:
+                level = max(level, exceeded)
+                complaints.append(text if name.endswith(('_ms', '_mb')) else f'{value:.1%} {text}')
+        rate = statistics.rate(now())
+        if statistics.received > 1 and rate < self._node.get_parameter('warn_rate_hz').value:
+            level = max(level, DiagnosticStatus.WARN)
+            complaints.append(f'{rate:.1f} images a second')
+        return level, '; '.join(complaints) or 'active'
+
+    def _exceeded(self, name: str, value: float) -> bytes:
+        for level, kind in ((DiagnosticStatus.ERROR, 'error'), (DiagnosticStatus.WARN, 'warn')):
+            limit = f'{kind}_{name}'
+            if limit in PARAMETERS and value > self._node.get_parameter(limit).value:
+                return level
+        return DiagnosticStatus.OK
 
     def _values(self, statistics: Statistics) -> dict:
         node = self._node
@@ -75,11 +92,10 @@ class Diagnostics:
         rate = statistics.rate(now())
         values = {
             'images_received': statistics.received,
-            'images_bad': sum(statistics.bad.values()) - failed,
+            'images_bad': statistics.dropped - failed,
             **{f'images_bad ({kind})': number for kind, number in list(statistics.bad.items())
                if kind != 'failed'},
-            'images_replaced': (node.engine.counts.replaced - statistics.replaced_before
-                                if node.engine is not None else 0),
+            'images_replaced': statistics.replaced,
             'images_started': statistics.started,
             'images_failed': failed,
             'images_stale': statistics.stale,

@@ -92,8 +92,9 @@ PARAMETERS: dict[str, Spec] = {
         'raw', 'Type of the image topic: raw (sensor_msgs/Image) or compressed '
         '(sensor_msgs/CompressedImage).', Read.ACTIVATED, choices=('raw', 'compressed')),
     'reliability': Spec(
-        'best_effort', 'QoS reliability of the image subscription. match: reliable where every '
-        'publisher is, else best_effort, which receives from every publisher.', Read.ACTIVATED,
+        'match', 'QoS reliability of the image subscription. match: reliable while every '
+        'publisher is, else best_effort, which receives from every publisher; it follows '
+        'publishers that come and go.', Read.ACTIVATED,
         choices=('match', 'best_effort', 'reliable')),
     'lazy': Spec(
         False, 'Receive images only while somebody subscribes to what comes of them.'),
@@ -124,9 +125,28 @@ PARAMETERS: dict[str, Spec] = {
     'warn_age_ms': Spec(
         math.inf, '/diagnostics: WARN where images are older than that when they arrive (median).',
         minimum=0),
+    'error_age_ms': Spec(
+        math.inf, '/diagnostics: ERROR where images are older than that (median).', minimum=0),
+    'warn_bad': Spec(
+        0.0, '/diagnostics: WARN where more than that share of the last 200 images was dropped as '
+        'unusable.', minimum=0, maximum=1),
+    'error_bad': Spec(
+        0.5, '/diagnostics: ERROR where more than that share was dropped.', minimum=0, maximum=1),
+    'warn_replaced': Spec(
+        1.0, '/diagnostics: WARN where more than that share of the last 200 images was replaced '
+        'by a newer one before it was started, as it is with a camera that is faster than the '
+        'network; 1: never.', minimum=0, maximum=1),
     'warn_missed': Spec(
-        0.05, '/diagnostics: WARN where more than that share of the last images was answered '
-        'after the deadline.', minimum=0, maximum=1),
+        0.05, '/diagnostics: WARN where more than that share of the last 200 images with a '
+        'deadline was answered after it.', minimum=0, maximum=1),
+    'error_missed': Spec(
+        0.5, '/diagnostics: ERROR where more than that share was answered late.', minimum=0,
+        maximum=1),
+    'warn_memory_mb': Spec(
+        math.inf, '/diagnostics: WARN where the process holds more memory, in MiB.', minimum=0),
+    'error_memory_mb': Spec(
+        math.inf, '/diagnostics: ERROR where the process holds more than that, in MiB.',
+        minimum=0),
     'autostart': Spec(
         True, 'Configure and activate at start, without waiting for a lifecycle manager.',
         Read.START),

@@ -6,8 +6,7 @@ engine's worker thread decodes, computes and publishes. That is why services ans
 network runs.
 """
 
-import functools
-import math
+from collections.abc import Callable
 import traceback
 
 from anytime_perception import engine, model_file
@@ -15,20 +14,17 @@ from anytime_perception.ros import parameters
 from anytime_perception.ros.classify import ClassifyAction
 from anytime_perception.ros.control import Control, why_not
 from anytime_perception.ros.diagnostics import Diagnostics
-from anytime_perception.ros.images import BadImageError, check_image, to_rgb
 from anytime_perception.ros.intake import ImageIntake
 from anytime_perception.ros.outputs import Outputs
 from anytime_perception.ros.parameters import Read
+from anytime_perception.ros.refining import Refining
 from anytime_perception.ros.speed import speed_table, SpeedBudget
 from anytime_perception.ros.spin import spin
-from anytime_perception.ros.statistics import News, now, Statistics
-from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.ros.statistics import News, Statistics
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
 
 _WATCH_SECONDS = 0.5  # between two looks at who publishes and who listens
 
@@ -54,7 +50,6 @@ class PerceptionNode(LifecycleNode):
         parameters.declare_parameters(self)
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
-        self._input_size = 0
         self.statistics = Statistics()
         self._is_news = News()
         # Timers of the node itself run on the steady clock: simulated time may stand still.
@@ -64,16 +59,15 @@ class PerceptionNode(LifecycleNode):
         self._control = Control(self)
         self._action = ClassifyAction(self)
         self._speed = SpeedBudget(self, self._apply_budget)
-        self.intake = ImageIntake(
-            self, self._take_image, self.outputs.wanted, self._warn)
+        self._refining = Refining(self)
+        self.intake = ImageIntake(self, self._refining.take, self.outputs.wanted, self._warn)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self.add_on_set_parameters_callback(self._check_parameters)
         if self.get_parameter('autostart').value:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
 
-    # Transitions. An exception inside one would be swallowed without a trace, so each is caught
-    # and logged.
+    # Transitions.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """
@@ -81,62 +75,12 @@ class PerceptionNode(LifecycleNode):
 
         FAILURE leaves the node unconfigured.
         """
-        try:
-            path = self.get_parameter('model').value
-            if not path:
-                raise model_file.ModelFileError(
-                    'the parameter model is empty; set it to the path of a model file')
-            model = model_file.load(path)
-            self._check_values()
-            self.engine = engine.AnytimeEngine(
-                model, self.get_parameter('device').value,
-                threads=self.get_parameter('threads').value,
-                runner=self.get_parameter('runner').value)
-            self.outputs.configure(model, str(self.engine.device), self.engine.profile,
-                                   self.get_parameter('trace_file').value)
-        except (OSError, ValueError) as error:
-            self._release()
-            self.get_logger().error(f'cannot configure: {error}')
-            return TransitionCallbackReturn.FAILURE
-        except Exception:
-            self._release()
-            self.get_logger().error(f'cannot configure:\n{traceback.format_exc()}')
-            return TransitionCallbackReturn.FAILURE
-        for name in parameters.PARAMETERS:
-            self._apply(name, self.get_parameter(name).value)
-        if reason := why_not(self.engine, self.get_parameter('budget_ms').value):
-            self.get_logger().warning(
-                f'{reason}; images will be refined up to that exit all the same')
-        self._input_size = model.preprocessing.size
-        profile = self.engine.profile
-        self.get_logger().info(
-            f'{model.name} on {self.engine.device}: {len(profile.median)} exits, the first after '
-            f'{profile.median[0] * 1e3:.1f} ms, the last after {profile.median[-1] * 1e3:.1f} ms')
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt('configure', self._configure, self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        try:
-            self._check_values()
-            self.statistics = Statistics(self.engine.counts.replaced)
-            self._is_news = News()
-            if self.engine.failure is not None:
-                raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
-                                 'clean up and configure to try anew')
-            self.active = True
-            self._diagnostics.start()
-            self._speed.start(self.get_parameter('speed_budgets').value)
-            self._apply_budget()
-            self.intake.start()
-        except ValueError as error:
-            self._stop()
-            self.get_logger().error(f'cannot activate: {error}')
-            return TransitionCallbackReturn.FAILURE
-        except Exception:
-            self._stop()
-            self.get_logger().error(f'cannot activate:\n{traceback.format_exc()}')
-            return TransitionCallbackReturn.FAILURE
-        return super().on_activate(state)
+        result = self._attempt('activate', self._activate, self._stop)
+        return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the image in flight; the model stays loaded."""
@@ -161,6 +105,55 @@ class PerceptionNode(LifecycleNode):
         self._action.close()
         self.outputs.close()
 
+    def _attempt(self, what: str, do: Callable[[], None], undo: Callable[[], None]
+                 ) -> TransitionCallbackReturn:
+        """Do a transition; undo it and say why where it fails: rclpy would swallow the reason."""
+        try:
+            do()
+        except Exception as error:
+            undo()
+            foreseen = isinstance(error, (OSError, ValueError))
+            reason = f' {error}' if foreseen else f'\n{traceback.format_exc()}'
+            self.get_logger().error(f'cannot {what}:{reason}')
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _configure(self) -> None:
+        path = self.get_parameter('model').value
+        if not path:
+            raise model_file.ModelFileError(
+                'the parameter model is empty; set it to the path of a model file')
+        model = model_file.load(path)
+        self._check_values()
+        self.engine = engine.AnytimeEngine(
+            model, self.get_parameter('device').value, threads=self.get_parameter('threads').value,
+            runner=self.get_parameter('runner').value)
+        profile = self.engine.profile
+        self.outputs.configure(model, str(self.engine.device), profile,
+                               self.get_parameter('trace_file').value)
+        self._refining.configure(model.preprocessing.size)
+        for name in parameters.PARAMETERS:
+            self._apply(name, self.get_parameter(name).value)
+        if reason := why_not(self.engine, self.get_parameter('budget_ms').value):
+            self.get_logger().warning(
+                f'{reason}; images will be refined up to that exit all the same')
+        self.get_logger().info(
+            f'{model.name} on {self.engine.device}: {len(profile.median)} exits, the first after '
+            f'{profile.median[0] * 1e3:.1f} ms, the last after {profile.median[-1] * 1e3:.1f} ms')
+
+    def _activate(self) -> None:
+        self._check_values()
+        if self.engine.failure is not None:
+            raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
+                             'clean up and configure to try anew')
+        self.statistics = Statistics(self.engine.counts)
+        self._is_news = News()
+        self.active = True
+        self._diagnostics.start()
+        self._speed.start(self.get_parameter('speed_budgets').value)
+        self._apply_budget()
+        self.intake.start()
+
     def _stop(self) -> None:
         self.intake.stop()
         self._speed.stop()
@@ -175,44 +168,8 @@ class PerceptionNode(LifecycleNode):
             running.close()
         self.outputs.cleanup()
 
-    # Images: stored here, refined and published on the engine's worker thread.
-
-    def _take_image(self, topic: str, message: Image | CompressedImage) -> None:
-        arrival = now()
-        stamp = message.header.stamp
-        age = math.nan if not (stamp.sec or stamp.nanosec) else (
-            self.get_clock().now() - Time.from_msg(stamp)).nanoseconds / 1e9
-        self.statistics.count_arrival(topic, arrival)
-        self.statistics.count_age(age)
-        try:
-            check_image(message)
-        except BadImageError as error:
-            self._count_bad(error)
-            return
-        trace = ImageTrace(message.header, arrival, age)
-        try:
-            self.engine.submit(
-                functools.partial(self._decode, topic, message, trace), stream=topic, tag=trace,
-                arrival=arrival, on_refinement=self._publish, on_failure=self._count_bad)
-        except RuntimeError as error:  # the engine gave up
-            self._count_bad(error)
-
-    def _decode(self, topic: str, message: Image | CompressedImage, trace: ImageTrace):
-        trace.started()
-        self.statistics.count_start(topic, trace.age, trace.waited)
-        picture = to_rgb(message, self._input_size)
-        if self.outputs.keeps_pictures:
-            trace.picture = picture
-        trace.decoded()
-        return picture
-
-    def _publish(self, refinement: engine.Refinement) -> None:
-        self.statistics.count_refinement(refinement)
-        self.outputs.publish(refinement)
-
-    def _count_bad(self, error: Exception) -> None:
-        kind = error.kind if isinstance(error, BadImageError) else 'failed'
-        self.statistics.bad[kind] += 1
+    def complain(self, kind: str, error: Exception) -> None:
+        """Log that an image was dropped, the first time for this kind of reason."""
         # One call per severity: rclpy lets no line of code log at two.
         if self._is_news(kind):
             self.get_logger().error(

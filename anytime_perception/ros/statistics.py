@@ -3,36 +3,41 @@
 import collections
 import math
 import os
+import threading
 import time
 
 from anytime_perception import engine
 import numpy as np
 
-_WINDOW = 200  # images, or preemptions, that quantiles are of
+_WINDOW = 200  # images, or preemptions, that quantiles and shares are of
+_FEWEST = 20   # images that shares are of: of the first images, one is not all
 
 
 class Statistics:
     """
     Counts of one node since it was activated.
 
-    The executor's thread counts arrivals and preemptions, the worker starts and answers.
+    The executor's thread counts arrivals and preemptions, the worker starts; either counts answers
+    and what is dropped.
+    `counts` are the engine's, which alone knows what images were replaced.
 
     Attributes
     ----------
     received: images that arrived, bad ones included.
-    bad: number of images dropped, by reason.
+    bad: number of images dropped as unusable, by reason.
     started: images that work was begun on.
     stale: images that were older than a camera period when they were started.
     unstamped, future: images with a stamp of zero, or later than their arrival.
     oldest_start: greatest age of an image, by its stamp, when it was started, in seconds.
     missed: images answered after their deadline, of `budgeted` ones that had one.
     exits: how many images ended with each exit.
-    replaced_before: how many images the engine had seen replaced when the node was activated.
 
     """
 
-    def __init__(self, replaced_before: int = 0):
-        self.replaced_before = replaced_before
+    def __init__(self, counts=None):
+        self._lock = threading.Lock()
+        self._counts = counts
+        self._replaced_before = counts.replaced if counts is not None else 0
         self.received = 0
         self.bad: collections.Counter[str] = collections.Counter()
         self.started = 0
@@ -45,6 +50,9 @@ class Statistics:
         self.exits: collections.Counter[int] = collections.Counter()
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        # Of each of the last images: how many had been dropped and replaced when it came.
+        self._dropped_before: collections.deque[tuple[int, int]] = collections.deque(
+            maxlen=_WINDOW)
         self._misses: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
         self._preempts: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._elapsed: dict[int, collections.deque[float]] = collections.defaultdict(
@@ -53,7 +61,13 @@ class Statistics:
     def count_arrival(self, topic: str, arrival: float) -> None:
         """Count an image, arrived at `arrival` (`time.monotonic`)."""
         self.received += 1
+        self._dropped_before.append((self.dropped, self.replaced))
         self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
+
+    def count_bad(self, kind: str) -> None:
+        """Count an image that was dropped for a reason called `kind`."""
+        with self._lock:
+            self.bad[kind] += 1
 
     def count_age(self, age: float) -> None:
         """Count the age of an image, by its stamp, at its arrival; NaN for a stamp of zero."""
@@ -75,12 +89,13 @@ class Statistics:
             self._elapsed[refinement.exit_index].append(refinement.elapsed)
         if not refinement.status.final:
             return
-        self.exits[refinement.exit_index] += 1
-        if math.isfinite(refinement.budget):
-            missed = refinement.elapsed > refinement.budget
-            self.budgeted += 1
-            self.missed += missed
-            self._misses.append(missed)
+        with self._lock:
+            self.exits[refinement.exit_index] += 1
+            if math.isfinite(refinement.budget):
+                missed = refinement.elapsed > refinement.budget
+                self.budgeted += 1
+                self.missed += missed
+                self._misses.append(missed)
 
     def count_preempt(self, seconds: float) -> None:
         """Count a preempt request that was answered within `seconds` of being taken up."""
@@ -106,7 +121,33 @@ class Statistics:
     @property
     def missed_share(self) -> float:
         """The share of deadline misses among the last images that had a deadline."""
-        return sum(self._misses) / len(self._misses) if self._misses else 0.0
+        return sum(self._misses) / max(len(self._misses), _FEWEST)
+
+    @property
+    def dropped(self) -> int:
+        """How many images were dropped as unusable."""
+        return sum(self.bad.values())
+
+    @property
+    def replaced(self) -> int:
+        """How many images a newer one replaced before work on them was begun."""
+        return self._counts.replaced - self._replaced_before if self._counts is not None else 0
+
+    @property
+    def dropped_share(self) -> float:
+        """The share of the last images that was dropped as unusable."""
+        return self._share(self.dropped, 0)
+
+    @property
+    def replaced_share(self) -> float:
+        """The share of the last images that was replaced."""
+        return self._share(self.replaced, 1)
+
+    def _share(self, number: int, index: int) -> float:
+        if not self._dropped_before:
+            return 0.0
+        since = number - self._dropped_before[0][index]
+        return min(1.0, since / max(len(self._dropped_before), _FEWEST))
 
     def age(self, q: float) -> float:
         """Return a quantile of the last images' ages at arrival, in seconds; NaN without any."""

@@ -3,10 +3,11 @@
 import array
 
 from anytime_perception.msg import Refinement
-from anytime_perception.ros import intake
+from anytime_perception.ros import camera_topic
 import cv2
 import pytest
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -16,13 +17,14 @@ from served import wait_for
 from test_perception_node import finals, image_message, NAME
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 @pytest.fixture
 def said(monkeypatch):
     """Return the warnings that are logged; silence is noticed at once."""
     texts = []
-    monkeypatch.setattr(intake, '_PATIENCE', 0.0)
+    monkeypatch.setattr(camera_topic, '_PATIENCE', 0.0)
     monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: texts.append(text))
     return texts
 
@@ -39,14 +41,81 @@ def answered(client, publisher, heard, **changes):
     return wait_for(once)
 
 
-@pytest.mark.parametrize('offered', [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
-def test_reliability_matches_the_publisher(perception, client, offered):
-    node = perception(reliability='match')
+def asked_for(node):
+    """Return the reliabilities that the node's subscriptions to /image ask for."""
+    return [info.qos_profile.reliability for info in node.get_subscriptions_info_by_topic('/image')
+            if info.node_name == node.get_name()]
+
+
+@pytest.mark.parametrize('offered', [RELIABLE, BEST_EFFORT], ids=['reliable', 'best_effort'])
+@pytest.mark.parametrize('late', [False, True])
+def test_reliability_matches_the_publisher(perception, client, offered, late):
+    node = perception() if late else None
+    if late:
+        assert asked_for(node) == [ReliabilityPolicy.BEST_EFFORT]
+    publisher = client.create_publisher(Image, 'image', offered)
+    node = node or perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    publisher = client.create_publisher(Image, 'image', QoSProfile(depth=1, reliability=offered))
-    wait_for(lambda: [info.qos_profile.reliability for info in
-                      node.get_subscriptions_info_by_topic('/image')] == [offered])
+    wait_for(lambda: asked_for(node) == [offered.reliability])
     answered(client, publisher, heard)
+
+
+def test_a_publisher_of_each_kind_is_received_whoever_comes_first_or_goes(perception, client):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    reliable = client.create_publisher(Image, 'image', RELIABLE)
+    wait_for(lambda: asked_for(node) == [ReliabilityPolicy.RELIABLE])
+    answered(client, reliable, heard, stamp=1)
+    second = client.create_publisher(Image, 'image', BEST_EFFORT)
+    for stamp, publisher in ((2, second), (3, reliable)):
+        def once(stamp=stamp, publisher=publisher):
+            publisher.publish(image_message(stamp=stamp)[0])
+            return stamp in {message.header.stamp.sec for message in finals(heard)}
+        wait_for(once)
+    wait_for(lambda: asked_for(node) == [ReliabilityPolicy.BEST_EFFORT])
+    client.destroy_publisher(second)
+    wait_for(lambda: asked_for(node) == [ReliabilityPolicy.RELIABLE])
+    client.destroy_publisher(reliable)
+    wait_for(lambda: asked_for(node) == [ReliabilityPolicy.BEST_EFFORT])
+
+
+def test_no_image_is_lost_or_taken_twice_when_the_reliability_changes(ros):
+    node = rclpy.create_node('receiver')
+    node.declare_parameter('image_transport', 'raw')
+    node.declare_parameter('reliability', 'best_effort')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    taken = []
+    topic = camera_topic.CameraTopic(
+        node, 'image', lambda message: taken.append(len(message.data)), print)
+    publisher = node.create_publisher(Image, 'image', QoSProfile(depth=10))
+    sent = 0
+
+    def spin_until(condition):
+        def once():
+            executor.spin_once(timeout_sec=0.01)
+            return condition()
+        wait_for(once)
+
+    spin_until(lambda: publisher.get_subscription_count() == 1)
+    for number in range(20):
+        node.set_parameters([Parameter(
+            'reliability', value=('reliable', 'best_effort')[number % 2])])
+        topic.watch()
+        for _ in range(5):  # each is sent when the one before was taken: none may be lost
+            sent += 1
+            publisher.publish(Image(data=array.array('B', bytes(sent))))  # unstamped
+            spin_until(lambda: taken[-1:] == [sent])
+        spin_until(lambda: publisher.get_subscription_count() == 2)
+        sent += 1
+        publisher.publish(Image(data=array.array('B', bytes(sent))))
+        spin_until(lambda: taken[-1:] == [sent])
+        for _ in range(5):
+            executor.spin_once(timeout_sec=0.01)
+    assert taken == list(range(1, sent + 1))
+    topic.close()
+    executor.shutdown()
+    node.destroy_node()
 
 
 def test_a_publisher_that_offers_too_little_is_explained(perception, client, said):

@@ -8,7 +8,6 @@ from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros import speed, vision
 from anytime_perception.ros.annotated import annotate
 from anytime_perception.ros.speed import speed_table
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 import numpy as np
 import pytest
@@ -118,54 +117,28 @@ def test_the_budget_follows_the_speed(perception, client, monkeypatch):
     wait_for(lambda: node.engine.budget.seconds == pytest.approx(0.3))
 
 
+def test_the_budget_follows_odometry(perception, client, monkeypatch):
+    messages = pytest.importorskip('nav_msgs.msg', reason='needs nav_msgs')
+    monkeypatch.setattr(speed, '_STALE', 1000.0)
+    node = perception(speed_budgets='0:900, 2:300')
+    publisher = client.create_publisher(messages.Odometry, 'odometry', 1)
+    message = messages.Odometry()
+    message.twist.twist.linear.x, message.twist.twist.linear.y = 0.6, -0.8  # 1 m/s
+
+    def once():
+        publisher.publish(message)
+        return node.engine.budget.seconds == pytest.approx(0.6)
+    wait_for(once)
+    message.twist.twist.linear.x = math.nan  # nothing to go by: the speed before still holds
+    for _ in range(5):
+        publisher.publish(message)
+    time.sleep(0.2)
+    assert node.engine.budget.seconds == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize('text, reason', [
     ('fast', 'SPEED:BUDGET'), ('1:2, 0:3', 'grow'), ('-1:5', 'at least 0'), ('0:0', 'above 0'),
     ('0:inf', 'finite'), ('0:5, 1', 'SPEED:BUDGET'), ('nan:5', 'at least 0')])
 def test_an_impossible_table_is_refused_with_the_reason(text, reason):
     with pytest.raises(ValueError, match=reason):
         speed_table(text)
-
-
-def healths(client):
-    heard = client.listen(DiagnosticArray, '/diagnostics')
-
-    def newest():
-        return heard[-1].status[0] if heard else DiagnosticStatus()
-    return newest
-
-
-def test_diagnostics_count_what_happened(perception, client):
-    node = perception(budget_ms=5000.0)
-    newest = healths(client)
-    publisher = send(client, image_message(stamp=0)[0])
-    wait_for(lambda: node.statistics.received == 1)
-    future = int(time.time()) + 1000
-    publisher.publish(image_message(stamp=future)[0])
-    wait_for(lambda: sum(node.statistics.exits.values()) == 2)
-
-    def complete():
-        values = {entry.key: entry.value for entry in newest().values}
-        return values.get('images_received') == '2' and values
-    values = wait_for(complete)
-    last = len(node.engine.profile.median) - 1
-    assert values['images_unstamped'] == '1' and values['images_from_the_future'] == '1'
-    assert values['images_started'] == '2' and values['images_replaced'] == '0'
-    assert values['deadlines'] == '2' and values[f'exit {last} images'] == '2'
-    assert float(values[f'exit {last} median_ms']) > 0
-    assert float(values[f'exit {last} profile_ms']) > 0
-    assert values['model_sha256'] == node.engine.model.sha256
-    assert float(values['memory_mb']) > 0
-
-
-@pytest.mark.parametrize('parameters, level, text', [
-    ({}, DiagnosticStatus.OK, 'active'),
-    ({'error_silence_s': 1e-6}, DiagnosticStatus.ERROR, 'no image for'),
-    ({'warn_rate_hz': 1e9}, DiagnosticStatus.WARN, 'images a second'),
-    ({'warn_age_ms': 1.0}, DiagnosticStatus.WARN, 'ms old')])
-def test_thresholds_decide_about_health(perception, client, parameters, level, text):
-    node = perception(**{'error_silence_s': 1000.0, **parameters})
-    newest = healths(client)
-    publisher = send(client, image_message(stamp=1)[0])
-    wait_for(lambda: node.statistics.received == 1)
-    publisher.publish(image_message(stamp=1)[0])
-    wait_for(lambda: newest().level == level and text in newest().message)

@@ -1,0 +1,159 @@
+"""One camera topic: a subscription that suits its publishers, and a word where nothing comes."""
+
+from collections.abc import Callable
+import functools
+
+from anytime_perception.ros.statistics import now
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import (HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind, QoSProfile,
+                       ReliabilityPolicy)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
+_RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
+                'reliable': ReliabilityPolicy.RELIABLE}
+# Whether a subscription says when its messages were sent; on Humble none does.
+_KNOWS_WHEN_SENT = hasattr(Subscription, 'CallbackType')
+_PATIENCE = 5.0  # seconds without an image before that is worth a word
+
+
+class CameraTopic:
+    """
+    Receives the images of one topic, with the reliability that suits its publishers.
+
+    Publishers come and go. When they ask for another reliability, a second subscription is made,
+    and the first goes only when `watch` is called next: until the second is connected, images
+    come through the first. An image that comes through both is taken once.
+
+    Parameters
+    ----------
+    node: whose parameters say which type and QoS.
+    name: of the topic, relative to the node.
+    take: called with each message.
+    warn: called with the kind of a warning and its text; is expected to say each kind once.
+
+    Attributes
+    ----------
+    heard: when the last image came, or waiting for one began.
+
+    """
+
+    def __init__(self, node: LifecycleNode, name: str,
+                 take: Callable[[Image | CompressedImage], None],
+                 warn: Callable[[str, str], None]):
+        self._node = node
+        self._name = name
+        self._take = take
+        self._warn = warn
+        self._transport = node.get_parameter('image_transport').value
+        self._subscriptions: list = []  # the newest last
+        self._reliability = ''          # of the newest
+        self._made = 0                  # how many were made
+        self._receiving = 0             # the newest that an image came through
+        self._sent: int | None = None   # when the last image was, which no other image was
+        self.heard = now()
+        self._suit()
+
+    def watch(self) -> None:
+        """Suit the publishers there are now; complain where nothing comes."""
+        self._destroy(self._subscriptions[:-1])
+        self._suit()
+        if now() > self.heard + _PATIENCE:
+            self._explain_silence()
+
+    def close(self) -> None:
+        """Receive nothing any more."""
+        self._destroy(self._subscriptions[:])
+
+    def _destroy(self, subscriptions: list) -> None:
+        for subscription in subscriptions:
+            self._subscriptions.remove(subscription)
+            self._node.destroy_subscription(subscription)
+
+    @property
+    def _full_name(self) -> str:
+        return self._node.resolve_topic_name(self._name)
+
+    def _publishers(self) -> list:
+        return self._node.get_publishers_info_by_topic(self._full_name)
+
+    def _suit(self) -> None:
+        reliability = self._node.get_parameter('reliability').value
+        if reliability == 'match':
+            kind = f'sensor_msgs/msg/{IMAGE_TYPES[self._transport].__name__}'
+            offers = [info.qos_profile.reliability for info in self._publishers()
+                      if info.topic_type == kind]
+            # Without a publisher best effort, which will receive from the first there is.
+            reliability = 'reliable' if offers and all(
+                offer == ReliabilityPolicy.RELIABLE for offer in offers) else 'best_effort'
+        if reliability != self._reliability:
+            self._subscribe(reliability)
+
+    def _subscribe(self, reliability: str) -> None:
+        # Depth one: a queue would only hold images that are too old to be worth an answer.
+        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                         reliability=_RELIABILITY[reliability])
+        self._made += 1
+        self._reliability = reliability
+        receive = functools.partial(self._receive, self._made)
+        self._subscriptions.append(self._node.create_subscription(
+            IMAGE_TYPES[self._transport], self._name,
+            receive if _KNOWS_WHEN_SENT else functools.partial(receive, info={}), qos,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._meet_incompatible),
+            # Reliability has a parameter of its own, which may change; these are declared once.
+            qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH))))
+
+    def _receive(self, number: int, message: Image | CompressedImage, info: dict) -> None:
+        """Take a message that came through subscription `number`."""
+        if number < self._receiving:
+            return  # a newer one receives by now
+        sent = info.get('source_timestamp')
+        again = number > self._receiving and sent is not None and sent == self._sent
+        self._receiving, self._sent, self.heard = number, sent, now()
+        if not again:
+            self._take(message)
+
+    def _meet_incompatible(self, event) -> None:
+        if self._node.get_parameter('reliability').value == 'match' and \
+                event.last_policy_kind == QoSPolicyKind.RELIABILITY:
+            self._suit()
+            return
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._warn(
+            f'qos {self._name}', f'no image can come from a publisher of {self._full_name}: its '
+            f'QoS offers less than this node asks for ({policy}); set the parameter reliability '
+            'to match or best_effort, or give the camera the QoS reliable')
+
+    def _explain_silence(self) -> None:
+        """Say once why no image may have come for some time, and what to do."""
+        node, name = self._node, self._full_name
+        kinds = {f'sensor_msgs/msg/{kind.__name__}': transport
+                 for transport, kind in IMAGE_TYPES.items()}
+        others = {info.topic_type for info in self._publishers()}
+        if not others:
+            there = [other for other, types in node.get_topic_names_and_types()
+                     if set(types) & set(kinds) and node.count_publishers(other)
+                     and not other.startswith(f'{node.get_fully_qualified_name()}/')]
+            self._warn(f'nobody {self._name}', f'nobody publishes {name}; topics with images are: '
+                       f'{", ".join(there) or "none"}; remap image to the topic of the camera '
+                       '(launch argument image:=TOPIC)')
+        elif not any(kinds.get(kind) == self._transport for kind in others):
+            kind = next((kinds[kind] for kind in others if kind in kinds), None)
+            advice = (f'set the parameter image_transport to {kind}' if kind else
+                      'remap image to a topic of images')
+            self._warn(f'type {self._name}', f'{name} carries {", ".join(sorted(others))}, and '
+                       f'image_transport is {self._transport}; {advice}')
+        else:
+            self._warn(f'silence {self._name}', f'{name} has a publisher, but no image has come '
+                       f'for {_PATIENCE:g} s: either the camera sends none (ros2 topic hz '
+                       f'{name}), or they are lost on the way, as large images are with the '
+                       'defaults of Fast DDS (see docs/large_images.md: both processes need its '
+                       'profile)')

@@ -1,0 +1,67 @@
+"""From a camera's message to its published answers, on the executor's and the engine's threads."""
+
+import functools
+import math
+
+from anytime_perception import engine
+from anytime_perception.ros.images import BadImageError, check_image, to_rgb
+from anytime_perception.ros.statistics import now, Statistics
+from anytime_perception.ros.trace import ImageTrace
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+
+
+class Refining:
+    """
+    Takes the camera images of a perception node through its engine.
+
+    `take` is called on the executor's thread and only stores the image; the engine's worker does
+    the rest. The node has `engine`, `outputs`, `statistics` and `complain`. An image is counted
+    where its arrival was, also if it ends after the node was deactivated and activated again.
+    """
+
+    def __init__(self, node):
+        self._node = node
+        self._input_size = 0
+
+    def configure(self, input_size: int) -> None:
+        """Decode images no larger than a network of this input size needs."""
+        self._input_size = input_size
+
+    def take(self, topic: str, message: Image | CompressedImage) -> None:
+        """Hand a message to the engine, or count why that can't be."""
+        node, statistics, arrival = self._node, self._node.statistics, now()
+        stamp = message.header.stamp
+        age = math.nan if not (stamp.sec or stamp.nanosec) else (
+            node.get_clock().now() - Time.from_msg(stamp)).nanoseconds / 1e9
+        statistics.count_arrival(topic, arrival)
+        statistics.count_age(age)
+        trace = ImageTrace(message.header, arrival, age)
+        fail = functools.partial(self._fail, statistics)
+        try:
+            check_image(message)
+            node.engine.submit(
+                functools.partial(self._decode, statistics, topic, message, trace), stream=topic,
+                tag=trace, arrival=arrival, on_failure=fail,
+                on_refinement=functools.partial(self._publish, statistics))
+        except (BadImageError, RuntimeError) as error:  # the latter: the engine gave up
+            fail(error)
+
+    def _decode(self, statistics: Statistics, topic: str, message: Image | CompressedImage,
+                trace: ImageTrace):
+        trace.started()
+        statistics.count_start(topic, trace.age, trace.waited)
+        picture = to_rgb(message, self._input_size)
+        if self._node.outputs.keeps_pictures:
+            trace.picture = picture
+        trace.decoded()
+        return picture
+
+    def _publish(self, statistics: Statistics, refinement: engine.Refinement) -> None:
+        statistics.count_refinement(refinement)
+        self._node.outputs.publish(refinement)
+
+    def _fail(self, statistics: Statistics, error: Exception) -> None:
+        kind = error.kind if isinstance(error, BadImageError) else 'failed'
+        statistics.count_bad(kind)
+        self._node.complain(kind, error)

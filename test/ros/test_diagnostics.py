@@ -1,0 +1,119 @@
+"""What /diagnostics counts, and which limits it complains of."""
+
+import dataclasses
+import time
+
+from anytime_perception import engine
+from anytime_perception.engine.engine import Counts
+from anytime_perception.ros.statistics import Statistics
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import pytest
+from rclpy.parameter import Parameter
+from served import wait_for
+from test_perception_node import image_message, send
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def healths(client):
+    heard = client.listen(DiagnosticArray, '/diagnostics')
+
+    def newest():
+        return heard[-1].status[0] if heard else DiagnosticStatus()
+    return newest
+
+
+def test_diagnostics_count_what_happened(perception, client):
+    node = perception(budget_ms=5000.0)
+    newest = healths(client)
+    publisher = send(client, image_message(stamp=0)[0])
+    wait_for(lambda: sum(node.statistics.exits.values()) == 1)
+    future = int(time.time()) + 1000
+    publisher.publish(image_message(stamp=future)[0])
+    wait_for(lambda: sum(node.statistics.exits.values()) == 2)
+
+    def complete():
+        values = {entry.key: entry.value for entry in newest().values}
+        return values.get('images_received') == '2' and values
+    values = wait_for(complete)
+    last = len(node.engine.profile.median) - 1
+    assert values['images_unstamped'] == '1' and values['images_from_the_future'] == '1'
+    assert values['images_started'] == '2' and values['images_replaced'] == '0'
+    assert values['deadlines'] == '2' and values[f'exit {last} images'] == '2'
+    assert float(values[f'exit {last} median_ms']) > 0
+    assert float(values[f'exit {last} profile_ms']) > 0
+    assert values['model_sha256'] == node.engine.model.sha256
+    assert float(values['memory_mb']) > 0
+
+
+@pytest.mark.parametrize('parameters, level, text', [
+    ({}, OK, 'active'),
+    ({'error_silence_s': 1e-6}, ERROR, 'no image for'),
+    ({'warn_rate_hz': 1e9}, WARN, 'images a second'),
+    ({'warn_age_ms': 1.0}, WARN, 'ms old'),
+    ({'warn_age_ms': 1.0, 'error_age_ms': 2.0}, ERROR, 'ms old'),
+    ({'warn_memory_mb': 1.0}, WARN, 'MiB of memory'),
+    ({'error_memory_mb': 1}, ERROR, 'MiB of memory'),
+    ({'warn_memory_mb': 1e9, 'error_memory_mb': 1e9}, OK, 'active')])
+def test_thresholds_decide_about_health(perception, client, parameters, level, text):
+    node = perception(**{'error_silence_s': 1000.0, **parameters})
+    newest = healths(client)
+    publisher = send(client, image_message(stamp=1)[0])
+    wait_for(lambda: node.statistics.received == 1)
+    publisher.publish(image_message(stamp=1)[0])
+    wait_for(lambda: newest().level == level and text in newest().message)
+
+
+@pytest.mark.parametrize('bad, parameters, level', [
+    (0, {}, OK), (1, {}, WARN), (1, {'warn_bad': 0.05}, OK), (2, {'warn_bad': 0.05}, WARN),
+    (2, {'error_bad': 0.05}, ERROR), (11, {}, ERROR)])
+def test_the_share_of_unusable_images_decides_about_health(perception, client, bad, parameters,
+                                                           level):
+    """Of the first images, each counts as one of twenty."""
+    node = perception(error_silence_s=1000.0, **parameters)
+    newest = healths(client)
+    publisher = send(client, image_message()[0])
+    wait_for(lambda: node.statistics.received == 1)
+    for number in range(1, bad + 1):
+        publisher.publish(image_message(step=1)[0])
+        wait_for(lambda number=number: node.statistics.dropped == number)
+    wait_for(lambda: newest().level == level and (
+        newest().message == 'active' if level == OK else
+        f'{bad / 20:.1%} of the images were dropped as unusable' in newest().message))
+
+
+def test_missed_deadlines_and_replaced_images_decide_about_health(perception, client):
+    node = perception(error_silence_s=1000.0)
+    newest = healths(client)
+    send(client, image_message()[0])
+    wait_for(lambda: node.statistics.exits)
+    late = next(node.engine.refine(image_message()[1]))
+    late = dataclasses.replace(late, elapsed=2.0, budget=1.0, status=engine.Status.BUDGET_SPENT)
+    for number, level in ((1, OK), (2, WARN), (11, ERROR)):
+        while node.statistics.missed < number:
+            node.statistics.count_refinement(late)
+        wait_for(lambda level=level: newest().level == level)
+        assert level == OK or f'{number / 20:.1%} of the deadlines' in newest().message
+    node.set_parameters([Parameter('error_missed', value=1.0), Parameter('warn_missed', value=1.0),
+                         Parameter('warn_replaced', value=0.1)])
+    node.engine.counts.replaced += 3
+    wait_for(lambda: newest().level == WARN and '15.0% of the images were replaced' in
+             newest().message)
+
+
+def test_shares_are_of_the_last_images():
+    counts = Counts(replaced=7)  # of before the node was activated
+    statistics = Statistics(counts)
+    assert statistics.dropped_share == statistics.replaced_share == statistics.missed_share == 0
+    for number in range(400):
+        statistics.count_arrival('image', float(number))
+        if number < 100:
+            statistics.count_bad('step')
+        elif number % 4 == 0:
+            counts.replaced += 1
+    assert statistics.dropped == 100 and statistics.dropped_share == 0
+    assert statistics.replaced == 75 and statistics.replaced_share == 0.25
+    for number in range(400, 450):
+        statistics.count_arrival('image', float(number))
+        statistics.count_bad('empty')
+    assert statistics.dropped_share == 0.25
