@@ -50,8 +50,8 @@ class Model:
     preprocessing: from camera image to network input.
     measured: per-exit quality, or None if it was never evaluated.
     recipe: how it was trained, for people: any JSON object.
-    exponents: one per exit where exits answer together (see combination.py), empty where each
-        answers alone.
+    carry: how much of the answer before each exit's carries over, in 0..1 and more (see
+        carried_answer.py); empty where each exit answers alone.
     name, sha256: of the file it was loaded from; empty for a model that was not.
 
     """
@@ -61,7 +61,7 @@ class Model:
     preprocessing: Preprocessing
     measured: Measured | None = None
     recipe: dict = field(default_factory=dict)
-    exponents: tuple[float, ...] = ()
+    carry: tuple[float, ...] = ()
     name: str = ''
     sha256: str = ''
 
@@ -77,11 +77,11 @@ class Model:
                 if len(values) != len(self.network.exits):
                     raise ValueError(f'there are measurements of {len(values)} exits, but the '
                                      f'network has {len(self.network.exits)}')
-        if self.exponents and len(self.exponents) != len(self.network.exits):
-            raise ValueError(f'there are exponents of {len(self.exponents)} exits, but the '
-                             f'network has {len(self.network.exits)}')
-        if not all(0 < exponent < math.inf for exponent in self.exponents):
-            raise ValueError(f'the exponents are {self.exponents}; they must be positive numbers')
+        if self.carry and len(self.carry) != len(self.network.exits):
+            raise ValueError(f'carry has {len(self.carry)} numbers, but the network has '
+                             f'{len(self.network.exits)} exits')
+        if not all(0 <= share < math.inf for share in self.carry):
+            raise ValueError(f'carry is {self.carry}; its numbers must not be negative')
 
     @classmethod
     def bare(cls, network: AnytimeNetwork | AnytimeSequence) -> 'Model':
@@ -108,7 +108,7 @@ def save(path: str | Path, model: Model) -> None:
         'preprocessing': {'size': model.preprocessing.size, 'scale': model.preprocessing.scale},
         'measured': model.measured and asdict(model.measured),
         'recipe': model.recipe,
-        'exponents': list(model.exponents),
+        'carry': list(model.carry),
     }
     tensors = {f'network.{name}': tensor.detach().cpu().contiguous()
                for name, tensor in model.network.state_dict().items()}
@@ -142,7 +142,7 @@ def load(path: str | Path) -> Model:
             network, tuple(str(class_id) for class_id in header['class_ids']),
             Preprocessing(mean=tensors['mean'], **header['preprocessing']),
             _measured(header['measured']), dict(header['recipe']),
-            tuple(float(exponent) for exponent in header.get('exponents', ())), path.name,
+            tuple(float(share) for share in header.get('carry', ())), path.name,
             hashlib.sha256(data).hexdigest())
     except ModelFileError as error:
         raise ModelFileError(f'{path}: {error}') from error

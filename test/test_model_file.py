@@ -44,16 +44,16 @@ def test_what_is_saved_is_loaded(tmp_path, sequence):
         for ours, theirs in zip(model.network(model.preprocessing(image)),
                                 loaded.network(loaded.preprocessing(image))):
             assert torch.allclose(ours, theirs, atol=1e-6)
-    assert (loaded.class_ids, loaded.measured, loaded.recipe, loaded.exponents) == (
-        model.class_ids, model.measured, model.recipe, model.exponents)
+    assert (loaded.class_ids, loaded.measured, loaded.recipe, loaded.carry) == (
+        model.class_ids, model.measured, model.recipe, model.carry)
     assert loaded.name == 'm.safetensors' and len(loaded.sha256) == 64
     assert not loaded.network.training
 
 
-@pytest.mark.parametrize('exponents', [(1.0,), (1.0,) * 5 + (0.0,), (1.0,) * 5 + (math.nan,)])
-def test_exponents_fit_the_exits(exponents):
-    with pytest.raises(ValueError, match='exponents'):
-        dataclasses.replace(make_model(sequence=False), exponents=exponents)
+@pytest.mark.parametrize('carry', [(1.0,), (1.0,) * 5 + (-0.1,), (1.0,) * 5 + (math.nan,)])
+def test_what_is_carried_fits_the_exits(carry):
+    with pytest.raises(ValueError, match='carry'):
+        dataclasses.replace(make_model(sequence=False), carry=carry)
 
 
 def expect(path, *texts):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 import time
 
-from anytime_perception.combination import RunningProduct
+from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.engine.image_pass import ImagePass
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
@@ -56,12 +56,12 @@ class Refiner:
             image = image_pass.image
             images = self._model.preprocessing(image() if callable(image) else image)
             self._trying(self._runner.begin, images)
-            exponents = self._model.exponents
-            product = RunningProduct(exponents) if exponents else None
+            carry = self._model.carry
+            carried = CarriedAnswer(carry) if carry else None
             for index in range(self._runner.piece_count):
                 answers = self._trying(self._runner.run, index)
-                if product is not None:
-                    answers = [product.add(alone) for alone in answers]
+                if carried is not None:
+                    answers = [carried.add(alone) for alone in answers]
                 now = time.monotonic()
                 self._add(image_pass, answers, len(elapsed), now, superseded)
                 elapsed += [now - image_pass.arrival] * len(answers)

@@ -58,15 +58,17 @@ def test_refinements_are_what_the_network_computes(network, runner):
 
 
 @pytest.mark.parametrize('runner', ['torch', 'openvino'])
-def test_exits_that_answer_together_do_so_image_by_image(runner):
+def test_what_is_carried_over_starts_anew_with_every_image(runner):
     if runner == 'openvino':
         pytest.importorskip('openvino')
     network = randomise(AnytimeNetwork(2, 4, 5, input_size=16))
-    exponents = (1.0, 0.5, 0.8, 0.3, 0.25, 0.2)
-    model = dataclasses.replace(Model.bare(network), exponents=exponents)
+    carry = (0.7, 0.5, 1.0, 0.0, 0.25, 1.5)
+    model = dataclasses.replace(Model.bare(network), carry=carry)
+    total, expected = 0, []
     with torch.inference_mode():
-        summed = torch.stack(network(model.preprocessing(IMAGE)))[:, 0].cumsum(dim=0)
-    expected = [torch.softmax(exponent * total, 0) for exponent, total in zip(exponents, summed)]
+        for share, logits in zip(carry, network(model.preprocessing(IMAGE))):
+            total = share * total + logits[0]
+            expected.append(torch.softmax(total, 0))
     with AnytimeEngine(model, runner=runner) as engine:
         for _ in range(2):
             refinements = list(engine.refine(IMAGE))

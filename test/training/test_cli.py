@@ -24,10 +24,11 @@ def error_of(capsys, *arguments):
     ({'weights': 'heavy'}, 'sieve'),
     ({'units_per_block': [3, 3]}, 'growing'),
     ({'dataset': 'imagenet'}, 'digits'),
-    ({'combination': 'sum'}, 'product'),
-    ({'combination': 'boosted', 'mode': 'midfeat'}, 'mode=joint'),
-    ({'combination': 'boosted', 'units_per_block': [1, 2]}, 'combination=product'),
-    ({'combination': 'product', 'weights': 'optimal'}, 'combination=none'),
+    ({'carry': 1.1}, '[0, 1]'),
+    ({'boosted': True, 'carry': 0.5}, 'one of the two'),
+    ({'boosted': True, 'mode': 'midfeat'}, 'mode=joint'),
+    ({'boosted': True, 'units_per_block': [1, 2]}, 'carry=1'),
+    ({'carry': 0.5, 'weights': 'optimal'}, 'one exit only'),
 ])
 def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
     path = tmp_path / 'config.json'

@@ -38,7 +38,8 @@ INTERRUPTIBLE = [
     ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--mode', 'mixed'], ['--strategy', 'exp3'],
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
     ['--mode', 'midfeat', '--set', 'average=0.9'],
-    ['--set', 'combination=boosted', '--set', 'calibrate=true']]
+    ['--set', 'boosted=true', '--set', 'calibrate=true'],
+    ['--set', 'lighting=true', '--set', 'cutout=4']]
 
 
 @pytest.mark.parametrize('options', INTERRUPTIBLE, ids=' '.join)

@@ -61,18 +61,17 @@ def test_a_sequence_is_its_networks_trained_alone(tmp_path, capsys):
     assert evaluation['average_error'] == pytest.approx(sum(model.measured.error) / 6)
 
 
-def test_exits_that_answer_together_do_so_wherever_the_model_is_used(tmp_path, capsys):
-    assert train(tmp_path, '--epochs', '2', '--units-per-block', '1,2', '--set',
-                 'combination=product', '--set', 'calibrate=true') == 0
+def test_what_exits_carry_over_holds_wherever_the_model_is_used(tmp_path, capsys):
+    assert train(tmp_path, '--epochs', '2', '--units-per-block', '1,2', '--set', 'carry=0.5',
+                 '--set', 'calibrate=true') == 0
     model = model_file.load(tmp_path / 'model.safetensors')
-    assert len(model.exponents) == len(model.network.exits) and model.exponents[0] == 1
+    assert model.carry == (0.5,) * 6
     capsys.readouterr()
     assert cli.main(['evaluate', '--json', str(tmp_path)]) == 0
     evaluation = json.loads(capsys.readouterr().out)
     written = json.loads((tmp_path / 'evaluation.json').read_text())
     assert evaluation['error'] == written['error'] and evaluation['lost'] == written['lost']
-    alone = dataclasses.replace(model, exponents=())
-    model_file.save(tmp_path / 'model.safetensors', alone)
+    model_file.save(tmp_path / 'model.safetensors', dataclasses.replace(model, carry=()))
     assert cli.main(['evaluate', '--json', str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out)['error'] != evaluation['error']
 
@@ -146,6 +145,10 @@ def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
     assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
     assert one.read_bytes() == kept
     assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 0
+    pictures.rename(tmp_path / 'moved')
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(run), '--data',
+                     str(tmp_path / 'moved')]) == 0
+    assert cli.main(['evaluate', str(run)]) == 0
 
 
 def test_a_run_that_never_had_its_data_can_be_started_with_others(tmp_path, capsys):

@@ -1,77 +1,67 @@
 """
-Answers from exits: how exits answer together, and confidences that mean what they say.
+Calibration: confidences that mean what they say, one exit after the other.
 
-An exit's logits may be divided by a temperature (Guo et al. 2017), and in a product of exits each
-may have a weight. As the last layer of a head is linear, both are done once and for all in its
-weights, so what comes out is an ordinary network. What can't be is the exponent of each answer
-of a product, see `anytime_perception.combination`.
+The logits of an exit are scaled by a factor, the inverse of a temperature (Guo et al. 2017). As
+the last layer of a head is linear, that is done once and for all in its weights: a calibrated
+network is an ordinary one. Where exits build on the answer before (see
+`anytime_perception.carried_answer`), the factor is the weight of the exit beside it.
 """
 
+import math
+
 from anytime_perception.preprocessing import Preprocessing
+from anytime_training.config import TrainConfig
 from anytime_training.data import ImageSet
 from anytime_training.evaluate import predict_logits
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-COMBINATIONS = ('none', 'product', 'boosted')
 _RANGE = (0.05, 20.0)  # of factors; a network whose errors are all gone would want infinity
 
 
-def uncalibrated(combination: str, exits: int) -> tuple[float, ...]:
-    """Return the exponents of `exits` that answer in the way `combination`, if none are fitted."""
-    return () if combination == 'none' else (1.0,) * exits
+def uncalibrated(config: TrainConfig, network) -> tuple[float, ...]:
+    """Return how much of the answer before carries over at each exit of a network as trained."""
+    carry = 1.0 if config.boosted else config.carry
+    return (carry,) * len(network.exits) if carry else ()
 
 
-def calibrate(network, combination: str, preprocessing: Preprocessing,
+def calibrate(config: TrainConfig, network, preprocessing: Preprocessing,
               data: ImageSet) -> tuple[float, ...]:
     """
-    Make the confidences of `network` fit `data`, and return the exponents of its answers.
+    Scale the heads of `network` so that its confidences fit `data`; return what it then carries.
 
-    `none`: scale every head by a factor of its own. `product`: weigh every head so that each
-    answer, the product up to there, fits best. `boosted`: heads stay as they are, trained to be
-    summed up. Heads may be scaled; `network` may be a sequence. `data`, on its device, must not
-    have been trained on.
+    Boosted answers stay what they are; where they become more or less sure, so does what is
+    carried over. `network` may be a sequence. `data`, on its device, must not have been trained
+    on.
     """
-    logits, labels = predict_logits(network, preprocessing, data), data.labels
-    if combination == 'none':
-        _scale_heads(network, [fit_factors(alone[None], labels)[0] for alone in logits])
-        return ()
-    if combination == 'boosted':
-        return tuple(fit_factors(total[None], labels)[0] for total in logits.cumsum(dim=0))
-    first = fit_factors(logits[:1], labels)[0]
-    weights, exponents, product = [first], [1.0], first * logits[0]
-    for alone in logits[1:]:
-        kept, added = fit_factors(torch.stack([exponents[-1] * product, alone]), labels)
-        exponents.append(kept * exponents[-1])
-        weights.append(added / exponents[-1])
-        product = product + weights[-1] * alone
-    _scale_heads(network, weights)
-    return tuple(exponents)
+    logits, labels = predict_logits(network, preprocessing, data).double(), data.labels
+    carry, factors = uncalibrated(config, network), []
+    if config.boosted:
+        factors = [fit_factor(total, labels) for total in logits.cumsum(dim=0)]
+        carry = tuple(factor / before for factor, before in zip(factors, [1.0, *factors]))
+    else:
+        answer = torch.zeros_like(logits[0])
+        for alone in logits:
+            given = config.carry * answer
+            factors.append(fit_factor(alone, labels, given))
+            answer = given + factors[-1] * alone
+    with torch.no_grad():
+        for stage, factor in zip(network.exits, factors):
+            stage.head.fc.weight *= factor
+            stage.head.fc.bias *= factor
+    return carry
 
 
-@torch.no_grad()
-def _scale_heads(network, factors: list[float]) -> None:
-    for stage, factor in zip(network.exits, factors):
-        stage.head.fc.weight *= factor
-        stage.head.fc.bias *= factor
-
-
-def fit_factors(logits: Tensor, labels: Tensor) -> list[float]:
+def fit_factor(logits: Tensor, labels: Tensor, given: Tensor | float = 0.0) -> float:
     """
-    Return the positive factors (K,) whose sum of logits (K, N, classes) makes `labels` likeliest.
+    Return the factor f, in 0.05..20, that makes `labels` (N,) likeliest with given + f · logits.
 
-    The cross-entropy is convex in them; they stay in 0.05 to 20. For K = 1 that is the inverse of
-    a temperature.
+    `logits` and `given` are (N, classes). The cross-entropy is convex in f: there is one minimum.
     """
-    from scipy.optimize import minimize  # slow to import
-    logits = logits.double()
+    from scipy.optimize import minimize_scalar  # slow to import
 
-    def entropy(values: np.ndarray) -> tuple[float, np.ndarray]:
-        factors = torch.tensor(values, device=logits.device, requires_grad=True)
-        loss = functional.cross_entropy(torch.tensordot(factors, logits, dims=1), labels)
-        return loss.item(), torch.autograd.grad(loss, factors)[0].cpu().numpy()
-    found = minimize(entropy, np.full(len(logits), 1 / len(logits)), jac=True, method='L-BFGS-B',
-                     bounds=[_RANGE] * len(logits), options={'ftol': 1e-10})
-    return found.x.tolist()
+    def entropy(log_factor: float) -> float:
+        return functional.cross_entropy(given + math.exp(log_factor) * logits, labels).item()
+    found = minimize_scalar(entropy, bounds=[math.log(end) for end in _RANGE], method='bounded')
+    return math.exp(found.x)

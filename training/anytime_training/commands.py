@@ -53,7 +53,7 @@ def evaluate(arguments: Namespace) -> None:
     network = model.network.to(device)
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,
-                                  model.exponents)
+                                  model.carry)
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
 
 
@@ -102,7 +102,7 @@ def info(arguments: Namespace) -> None:
         'networks': [member.config for member in members],
         'parameters': sum(parameter.numel() for parameter in model.network.parameters()),
         'class_ids': list(model.class_ids), 'input_size': model.preprocessing.size,
-        'exits_answer': 'together' if model.exponents else 'each alone',
+        'carry': list(model.carry),
         'measured_on': measured and f'{measured.images} images of {measured.dataset}',
         'exits': exits, 'recipe': model.recipe}
     if arguments.json:

@@ -7,7 +7,6 @@ import math
 
 from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.layers import HEADS
-from anytime_training.calibrate import COMBINATIONS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
@@ -40,8 +39,10 @@ class TrainConfig:
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
-    combination: none (each exit answers alone), product (of the answers of all exits so far), or
-        boosted (the same, and exits are trained to answer so): see calibrate.py, objective.py.
+    carry: how much of the answer before each exit's carries over, from 0 (each exit answers alone)
+        to 1 (the product of all so far); see `anytime_perception.carried_answer`.
+    boosted: carry everything over, and train exits to add what the earlier ones leave to be
+        learned; see objective.py.
     calibrate: fit the confidence of every exit, on a tenth of the training images held back.
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
@@ -84,7 +85,8 @@ class TrainConfig:
     average: float = 0.0
     precision: str = 'auto'
     compiled: bool = False
-    combination: str = 'none'
+    carry: float = 0.0
+    boosted: bool = False
     calibrate: bool = False
     flip: bool = True
     lighting: bool = False
@@ -100,9 +102,8 @@ class TrainConfig:
         _check_choice('mode', self.mode, MODES)
         _check_choice('head', self.head, HEADS)
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
-        _check_choice('combination', self.combination, COMBINATIONS)
         self._check_network()
-        self._check_combination()
+        self._check_boosted()
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
@@ -114,6 +115,8 @@ class TrainConfig:
         for name in ('lr', 'weights_base'):
             if not getattr(self, name) > 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
+        if not 0 <= self.carry <= 1:
+            raise ValueError(f'carry is {self.carry}; it must be in [0, 1]')
         for name in ('gamma', 'avgl_momentum', 'momentum', 'distillation', 'label_smoothing',
                      'average'):
             if not 0 <= getattr(self, name) < 1:
@@ -142,18 +145,21 @@ class TrainConfig:
                 raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
                                  'positive and, for a sequence, growing')
 
-    def _check_combination(self) -> None:
-        if self.combination != 'none' and self.weights == 'optimal':
-            raise ValueError(f'combination is {self.combination}, but with optimal weights there '
-                             'is only one exit that is trained; set combination=none')
-        if self.combination != 'boosted':
+    def _check_boosted(self) -> None:
+        if (self.boosted or self.carry) and self.weights == 'optimal':
+            raise ValueError('weights is optimal, which trains one exit only, but boosted or '
+                             'carry have exits answer together; leave these out')
+        if not self.boosted:
             return
+        if self.carry:
+            raise ValueError(f'carry is {self.carry}, but boosted exits carry everything over; '
+                             'leave one of the two out')
         if self.mode not in ('joint', 'mixed'):
-            raise ValueError(f'combination is boosted, but mode {self.mode} trains exits one by '
-                             'one; set mode=joint, or combination=product')
+            raise ValueError(f'boosted is True, but mode {self.mode} trains exits one by one; '
+                             'set mode=joint, or carry=1')
         if len(self.units_per_block) > 1:
-            raise ValueError('combination is boosted, but the networks of a sequence are trained '
-                             'one by one; set combination=product')
+            raise ValueError('boosted is True, but the networks of a sequence are trained one by '
+                             'one; set carry=1')
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
         with half:
             logits = learner.forward(network, phase, images, config.gradient_equilibrium)
         losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
-                                     mixed=mixed, boosted=config.combination == 'boosted')
+                                     mixed=mixed, boosted=config.boosted)
         weights = sampler.weights(step)
         learner.optimiser.zero_grad(set_to_none=True)
         (share * (weights * losses).sum()).backward()

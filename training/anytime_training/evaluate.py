@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from anytime_perception.combination import RunningProduct
+from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.files import write_atomically
 from anytime_perception.model_file import Measured
 from anytime_perception.networks.layers import probabilities
@@ -97,13 +97,13 @@ class Evaluation:
 
 
 def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str,
-             exponents: Sequence[float] = ()) -> Evaluation:
+             carry: Sequence[float] = ()) -> Evaluation:
     """
     Return the evaluation of `network` on `data`, on the device of both.
 
-    With `exponents` its exits answer together, see `anytime_perception.combination`.
+    With `carry` exits build on the answers before, see `anytime_perception.carried_answer`.
     """
-    answers, labels = predict(network, preprocessing, data, exponents), data.labels.cpu()
+    answers, labels = predict(network, preprocessing, data, carry), data.labels.cpu()
     exits = network.exits
     return Evaluation(
         dataset, len(data), tuple(stage.depth for stage in exits),
@@ -114,13 +114,13 @@ def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str
 
 
 def predict(network, preprocessing: Preprocessing, data: ImageSet,
-            exponents: Sequence[float] = ()) -> Tensor:
+            carry: Sequence[float] = ()) -> Tensor:
     """Return the answers (exits, N, classes) of every exit for every image, on the CPU."""
     alone = probabilities(predict_logits(network, preprocessing, data)).cpu()
-    if not exponents:
+    if not carry:
         return alone
-    product = RunningProduct(exponents)
-    return torch.stack([torch.from_numpy(product.add(exit_alone.numpy())) for exit_alone in alone])
+    carried = CarriedAnswer(carry)
+    return torch.stack([torch.from_numpy(carried.add(exit_alone.numpy())) for exit_alone in alone])
 
 
 @torch.no_grad()

@@ -36,7 +36,8 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     """
     Return the configuration of the run in `folder`, writing it there if the run is new.
 
-    `values` are the keys that were given; what a run that exists says cannot be changed by them.
+    `values` are the keys that were given; what a run that exists says cannot be changed by them,
+    but for where its data are.
 
     Raises
     ------
@@ -49,19 +50,20 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     if not path.exists():
         config = TrainConfig.of(values)
         check_pretrained(config)
-        text = json.dumps(config.to_dict(), indent=1) + '\n'
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+        _write_json(path, config.to_dict())
         return config
     if not resume:
         raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
                          'another --output')
     stored = read_config_file(path)
-    config = TrainConfig.of(stored)
+    config = TrainConfig.of({**stored, 'data': values.get('data', stored.get('data', ''))})
     asked = TrainConfig.of({**stored, **values}).to_dict()
     for key, value in config.to_dict().items():
         if asked[key] != value:
             raise ValueError(f'the run in {folder} has {key} {value!r}, not {asked[key]!r}; leave '
                              'the option out to go on, or choose another --output')
+    if config.data != stored.get('data', ''):  # moved; _load_data looks whether it is the same
+        _write_json(path, config.to_dict())
     return config
 
 
@@ -115,19 +117,24 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                                     folder / name, seed, progress)
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
-    exponents = (uncalibrated(config.combination, len(network.exits)) if calibration is None else
-                 calibrate(network, config.combination, preprocessing, calibration.to(device)))
-    evaluation = evaluate(network, preprocessing, held_out, dataset.name, exponents)
+    carry = uncalibrated(config, network) if calibration is None else calibrate(
+        config, network, preprocessing, calibration.to(device))
+    evaluation = evaluate(network, preprocessing, held_out, dataset.name, carry)
     if not distributed.is_main():
         return evaluation
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
     recipe['pretrained'] = bool(config.pretrained)
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
-                             evaluation.measured(), recipe, exponents)
+                             evaluation.measured(), recipe, carry)
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation
+
+
+def _write_json(path: Path, values: dict) -> None:
+    text = json.dumps(values, indent=1) + '\n'
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
 def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Dataset:
@@ -143,8 +150,7 @@ def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Datase
         raise
     found = data.fingerprint(dataset)
     if not path.exists():
-        text = json.dumps(found, indent=1) + '\n'
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+        _write_json(path, found)
         return dataset
     try:
         difference = data.difference(json.loads(path.read_text(encoding='utf-8')), found)

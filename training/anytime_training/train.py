@@ -81,8 +81,8 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
         measured = [None] * len(network.exits)
         if due and distributed.is_main():
-            exponents = uncalibrated(config.combination, len(network.exits))
-            measured = evaluate(_result_of(learner), preprocessing, held_out, '', exponents).error
+            carry = uncalibrated(config, network)
+            measured = evaluate(_result_of(learner), preprocessing, held_out, '', carry).error
         rows.append(_row(done + 1, number, speed, learner, result, measured))
         if distributed.is_main():
             save_checkpoint(path, _state(learner, rows))

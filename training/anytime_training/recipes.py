@@ -1,0 +1,53 @@
+"""What the recipes of runs differ in, so that only like is averaged and compared."""
+
+from dataclasses import fields
+
+from anytime_training.config import TrainConfig
+
+# What a run is by its data, its network or its method, or that only the machine cares about.
+_NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'mode',
+              'weights', 'weights_base', 'exit_share', 'strategy', 'seed', 'validation',
+              'precision', 'compiled'}
+_OF_STRATEGY = {'tau', 'gamma', 'eta', 'avgl_momentum'}
+# What there is nothing of in a network with one exit; what OPT shares with others is the rest.
+_OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate'}
+
+
+def recipe(config: TrainConfig) -> str:
+    """
+    Return what the recipe of `config` has other than the standard one of its data, for people.
+
+    That is the paper's for CIFAR and class folders, and '' stands for it.
+    """
+    return _differences(config, _NO_RECIPE | _OF_STRATEGY)
+
+
+def recipe_of_optimal(config: TrainConfig) -> str:
+    """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
+    return _differences(config, _NO_RECIPE | _OF_STRATEGY | _OF_SEVERAL_EXITS)
+
+
+def strategy_settings(config: TrainConfig) -> str:
+    """Return the settings of the strategy of `config` that are not the paper's."""
+    names = {field.name for field in fields(config)}
+    return '' if config.strategy == 'none' else _differences(config, names - _OF_STRATEGY)
+
+
+def _differences(config: TrainConfig, left_out: set[str]) -> str:
+    standard = TrainConfig.of({'dataset': config.dataset, 'backbone': config.backbone})
+    return ', '.join(_text(field.name, getattr(config, field.name)) for field in fields(config)
+                     if field.name not in left_out
+                     and getattr(config, field.name) != getattr(standard, field.name))
+
+
+def _text(name: str, value) -> str:
+    if name == 'epochs':
+        return f'{value} epochs'
+    if name == 'schedule':
+        return f'{value} schedule'
+    if name == 'pretrained':
+        return 'pretrained'  # not where the weights were
+    words = name.replace('_', ' ')
+    if isinstance(value, bool):
+        return words if value else f'no {words}'
+    return f'{words} {value:g}' if isinstance(value, float) else f'{words} {value}'
