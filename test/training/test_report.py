@@ -39,10 +39,10 @@ def test_errors_stand_beside_the_papers(tmp_path):
     write_run(tmp_path / 'b', lambda depth: 0.9 - depth / 30, strategy='aann', seed=1)
     table, = tables.methods(results_of(tmp_path))
     ours, paper = table.rows
-    assert ours[:4] == ['CIFAR100', 'n=9, c=32', 'AANN', 'ours (2 runs)']
+    assert ours[:5] == ['CIFAR100', 'n=9, c=32', 'AANN', 'standard', 'ours (2 runs)']
     # A quarter of 27 units is 6.75: the exit of unit 6 answers, in the mean of two seeds.
-    assert ours[4:8] == pytest.approx([100 * (0.95 - depth / 30) for depth in (6, 13, 20, 27)])
-    assert paper[3:] == ['paper', 54.20, 33.86, 26.14, 23.48, 41.10]
+    assert ours[5:9] == pytest.approx([100 * (0.95 - depth / 30) for depth in (6, 13, 20, 27)])
+    assert paper[4:] == ['paper', 54.20, 33.86, 26.14, 23.48, 41.10]
 
 
 def test_opt_is_put_together_from_its_runs(tmp_path):
@@ -54,10 +54,10 @@ def test_opt_is_put_together_from_its_runs(tmp_path):
     results = results_of(tmp_path)
     opt = [result for result in results if result.method == 'OPT']
     assert optimal_errors(opt) == {7: 0.40, 14: 0.30, 20: 0.25, 27: 0.24}
-    rows = {row[2]: row for row in tables.methods(results)[0].rows if row[3] != 'paper'}
-    assert rows['OPT'][4:8] == pytest.approx([40, 30, 25, 24]) and math.isnan(rows['OPT'][8])
+    rows = {row[2]: row for row in tables.methods(results)[0].rows if row[4] != 'paper'}
+    assert rows['OPT'][5:9] == pytest.approx([40, 30, 25, 24]) and math.isnan(rows['OPT'][9])
     increase = tables.increases(results)[0].rows[0]
-    assert increase[2:] == pytest.approx([20, 60, 92, 100])
+    assert increase[3:] == pytest.approx([20, 60, 92, 100])
 
 
 def test_opt_plus_stands_beside_a_sequence(tmp_path):
@@ -69,7 +69,7 @@ def test_opt_plus_stands_beside_a_sequence(tmp_path):
     rows = [row for row in tables.methods(results_of(tmp_path))[0].rows if row[2] == 'OPT+']
     # OPT was trained at depths 7, 14 and 20; a quarter and a half of 27 units come before 7 and
     # 14.
-    assert math.isnan(rows[0][4]) and rows[0][5:8] == pytest.approx([30, 20, 20])
+    assert math.isnan(rows[0][5]) and rows[0][6:9] == pytest.approx([30, 20, 20])
 
 
 def test_wins_compare_like_with_like(tmp_path):
@@ -103,9 +103,57 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
         assert title in text
     names = {path.name for path in (tmp_path / 'report' / 'figures').iterdir()}
     assert names == {
-        'figure2_CIFAR100_n9_c32.png', 'figure2f.png', 'figure3_CIFAR100_ANN_n9_c32.png',
-        'figure4_CIFAR100_AANN_n9_c32.png', 'figure4_CIFAR100_EXP3_n9_c32.png'}
+        'figure2_CIFAR100_n9_c32.png', 'figure2f.png', 'figure3_ANN_CIFAR100_n9_c32.png',
+        'figure4_AANN_CIFAR100_n9_c32.png', 'figure4_EXP3_CIFAR100_n9_c32.png'}
     assert (tmp_path / 'report' / 'tables' / 'table2b.csv').exists()
+
+
+MODERN = {'epochs': 5, 'schedule': 'one_cycle', 'nesterov': True}
+TWO_EXITS = {'distillation': 0.3, 'calibrate': True}
+
+
+def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):
+    write_run(tmp_path / 'standard', 0.5, strategy='aann')
+    write_run(tmp_path / 'modern', 0.3, strategy='aann', **MODERN)
+    write_run(tmp_path / 'tau', 0.1, strategy='aann', tau=2.0)
+    write_run(tmp_path / 'opt', 0.25, weights='optimal', **MODERN)
+    write_run(tmp_path / 'distilled', 0.275, strategy='aann', **MODERN, **TWO_EXITS)
+    results = results_of(tmp_path)
+    rows = [row for row in tables.methods(results)[0].rows if row[4] == 'ours (1 run)']
+    modern = '5 epochs, one_cycle schedule, nesterov'
+    both = '5 epochs, one_cycle schedule, nesterov, distillation 0.3, calibrate'
+    assert {tuple(row[2:4]): row[8] for row in rows} == pytest.approx({
+        ('AANN', 'standard'): 50, ('AANN', modern): 30, ('AANN (tau 2)', 'standard'): 10,
+        ('OPT', modern): 25, ('AANN', both): 27.5})
+    # OPT has one exit: what has several learn from each other is no part of its recipe.
+    found = {row[1]: row[6] for row in tables.increases(results)[0].rows if row[0] == 'AANN'
+             and not row[2].startswith('paper')}
+    assert found == pytest.approx({modern: 20, both: 10})
+
+
+@pytest.mark.parametrize('values, source', [
+    ({'dataset': 'folder', 'data': 'pictures/cifar-100 jpeg'}, 'paper: the original CIFAR100'),
+    ({'validation': True}, 'paper: its test images'),
+    ({'epochs': 30}, 'paper: its own recipe'),
+    ({'dataset': 'folder', 'data': 'cifar10', 'epochs': 30},
+     'paper: the original CIFAR10, its own recipe'),
+    ({'dataset': 'folder', 'data': 'pets'}, None),
+    ({'dataset': 'digits', 'units_per_block': [9]}, None)])
+def test_the_papers_numbers_say_what_they_are_of(tmp_path, values, source):
+    write_run(tmp_path / 'run', 0.5, strategy='aann', **values)
+    found = [row[4] for row in tables.methods(results_of(tmp_path))[0].rows
+             if row[3] == "the paper's"]
+    assert found == ([] if source is None else [source])
+
+
+def test_results_need_no_models_nor_the_place_of_the_data(tmp_path):
+    write_run(tmp_path / 'results' / 'a', 0.5, strategy='aann', dataset='folder', data='')
+    path = tmp_path / 'results' / 'a' / 'evaluation.json'
+    values = json.loads(path.read_text())
+    assert values.pop('lost') is None  # what is not a number is none in JSON
+    path.write_text(json.dumps(values))
+    assert cli.main(['report', str(tmp_path / 'results'), '--output', str(tmp_path / 'out')]) == 0
+    assert '| a | folder | n=9, c=32 | AANN |' in (tmp_path / 'out' / 'report.md').read_text()
 
 
 @pytest.mark.parametrize('content', ['', '{}', '[]', '{"error": 3}'])

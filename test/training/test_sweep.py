@@ -36,8 +36,20 @@ def test_a_sweep_runs_once_and_picks_up_what_is_missing(tmp_path, capsys):
     before = kept.stat().st_mtime_ns
     (runs[1] / 'evaluation.json').unlink()
     assert cli.main(command) == 0
-    assert '2 runs, of which 1 are complete' in capsys.readouterr().out
+    assert '2 runs, of which 1 is complete' in capsys.readouterr().out
     assert kept.stat().st_mtime_ns == before and (runs[1] / 'evaluation.json').exists()
+
+
+def test_what_is_kept_of_a_run_is_enough_to_skip_it(tmp_path, capsys):
+    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
+               '--devices', 'cpu']
+    run = tmp_path / 'runs' / 'tiny_seed=0'
+    assert cli.main(command) == 0
+    (run / 'model.safetensors').unlink()
+    (run / 'n1' / 'checkpoint.pt').unlink()
+    assert cli.main(command) == 0
+    assert '1 run, of which 1 is complete' in capsys.readouterr().out
+    assert not (run / 'model.safetensors').exists()
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path, capsys):

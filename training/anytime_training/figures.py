@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
-from anytime_training.results import optimal_errors, Result
-from anytime_training.tables import group
+from anytime_training.results import optimal_errors, optimal_points, Result
+from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
 import matplotlib
@@ -31,7 +31,7 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 2a to 2d: error, and training loss, against units for each weight scheme."""
     chosen = [run for run in results if len(run.config.names) == 1
               and run.method in ('ANN', 'OPT', 'midfeat', 'no-grad')]
-    for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
+    for setting, runs in group(chosen, lambda run: run.setting).items():
         schemes = group(runs, lambda run: run.scheme)
         if len(schemes) < 2:
             continue
@@ -55,8 +55,8 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
                             (loss, 'training cross entropy')):
             axes.set(xlabel='units', ylabel=title)
             axes.legend(fontsize='small')
-        figure.suptitle(f'Weight schemes, {dataset}, {model.title} (figure 2a to 2d)')
-        yield _save(figure, folder / f'figure2_{dataset}_{model.file_name}.png')
+        figure.suptitle(f'Weight schemes, {setting.title} (figure 2a to 2d)')
+        yield _save(figure, folder / f'figure2_{setting.file_name}.png')
 
 
 def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -71,18 +71,15 @@ def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
         axes.step(evaluation.units, errors, where='post', label='EANN')
         axes.step([position / inflation for position in evaluation.units], errors, where='post',
                   label=f'EANN (divided by E[C] = {inflation:.2f})')
-        points = [(depth, error) for optimal in results
-                  if optimal.method == 'OPT' and optimal.dataset == run.dataset
-                  and optimal.config.channels == run.config.channels
-                  for depth, error in optimal_errors([optimal]).items()]
+        points = optimal_points(results, run)
         if points:
             depths = sorted({depth for depth, _ in points})
             best = [100 * optimal_plus(points, depth) for depth in depths]
             axes.step(depths, best, where='post', label='OPT+')
         axes.set(xlabel='units', ylabel='error, %', xscale='log',
-                 title=f'{run.dataset}, {run.model.title} (figure 2e)')
+                 title=f'{run.setting.title} (figure 2e)')
         axes.legend(fontsize='small')
-        yield _save(figure, folder / f'figure2e_{run.dataset}_{index}.png')
+        yield _save(figure, folder / f'figure2e_{run.setting.file_name}_{index}.png')
 
 
 def _sieve(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -97,10 +94,7 @@ def _sieve(results: list[Result], folder: Path) -> Iterable[Path]:
 def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 3: error against cost for several periods; steps drop at new answers."""
     chosen = [run for run in results if run.method in ('ANN', 'AANN') and run.scheme == 'sieve']
-
-    def but_period(run: Result) -> tuple:
-        return run.dataset, run.method, run.model._replace(period=(1,))
-    for key, runs in group(chosen, but_period).items():
+    for (setting, method), runs in group(chosen, but_period).items():
         stacks = group(runs, lambda run: run.config.period[0])
         if len(stacks) < 2:
             continue
@@ -111,19 +105,18 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
             axes.step([cost / 1e6 for cost in evaluation.cost],
                       [100 * error for error in evaluation.error], where='post',
                       label=f's={period}')
-        dataset, method, model = key
         axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
-                 title=f'{dataset}, {method}, {model.title} (figure 3)')
+                 title=f'{method}, {setting.title} (figure 3)')
         axes.legend(fontsize='small')
-        yield _save(figure, folder / f'figure3_{dataset}_{method}_{model.file_name}.png')
+        yield _save(figure, folder / f'figure3_{method}_{setting.file_name}.png')
 
 
 def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
     still = ('ANN', 'OPT', 'EANN', 'midfeat', 'no-grad')
     chosen = [run for run in results if run.method not in still]
-    for (dataset, model, method), runs in group(
-            chosen, lambda run: (run.dataset, run.model, run.method)).items():
+    for (setting, method), runs in group(
+            chosen, lambda run: (run.setting, run.method)).items():
         rows = runs[0].log()
         exits = len(runs[0].evaluation.depth)
         figure = Figure(figsize=(6, 4))
@@ -132,5 +125,5 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
                        [[float(row[f'probability_{index}']) for row in rows]
                         for index in range(1, exits + 1)])
         axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
-                 title=f'{method}, {dataset}, {model.title} (figure 4)')
-        yield _save(figure, folder / f'figure4_{dataset}_{method}_{model.file_name}.png')
+                 title=f'{method}, {setting.title} (figure 4)')
+        yield _save(figure, folder / f'figure4_{method}_{setting.file_name}.png')

@@ -8,6 +8,14 @@ from anytime_training import figures, tables
 from anytime_training.comparison import timeliness
 from anytime_training.results import optimal_errors, optimal_metrics, Result
 
+_ABOUT = """
+Ours, and the numbers of the paper where it has them. The paper's differ from run to run too; it
+gives one each. Runs are averaged and compared only where data, network and recipe are the same;
+the standard recipe is the paper's. OPT at a milestone is the network trained for the exit at that
+share of the units, rounded, as in the paper: of few units, that may be a deeper exit than the one
+that answers there.
+"""
+
 
 def write_report(results: list[Result], folder: Path) -> Path:
     """
@@ -22,8 +30,7 @@ def write_report(results: list[Result], folder: Path) -> Path:
     for table in filled:
         _write(folder / 'tables' / f'{table.name}.csv', table.csv())
     drawn = figures.draw_all(results, folder / 'figures')
-    text = [f'# {len(results)} runs\n\nOurs, and the numbers of the paper where it has them. The '
-            "paper's differ from run to run too; it gives one each.\n"]
+    text = [f'# {tables.runs_of(results)}\n{_ABOUT}']
     text += [table.markdown() for table in filled]
     text += [f'![{path.stem}](figures/{path.name})\n' for path in drawn]
     report = folder / 'report.md'
@@ -35,16 +42,18 @@ def _runs(results: list[Result]) -> tables.Table:
     """Return a table of all runs, with what the paper's tables leave out."""
     rows = []
     for run in results:
-        metrics, timely = run.metrics, timeliness(run.evaluation.error, run.evaluation.cost)
+        metrics, of_all = run.metrics, [timeliness(run.evaluation.error, run.evaluation.cost),
+                                        max(run.evaluation.calibration_error), run.evaluation.lost]
         if run.method == 'OPT':  # its other exits were not trained
             metrics = optimal_metrics(optimal_errors([run]), run.evaluation.depth[-1])
-            timely = math.nan
+            of_all = [math.nan] * 3
         rows.append([run.folder.name, run.dataset, run.model.title, run.method,
-                     run.scheme, run.config.seed, run.config.epochs, run.evaluation.cost[-1] / 1e6,
-                     *tables.percent(metrics), 100 * timely])
-    header = ['run', 'data set', 'model', 'method', 'weights', 'seed', 'epochs', 'MACs (M)',
-              *tables.METRICS, 'timeliness, %']
-    return tables.Table('runs', 'All runs, error in %', header, rows)
+                     run.scheme, run.setting.recipe or 'standard', run.config.seed,
+                     run.evaluation.cost[-1] / 1e6,
+                     *tables.percent(metrics), *(100 * value for value in of_all)])
+    header = ['run', 'data set', 'model', 'method', 'weights', 'recipe', 'seed', 'MACs (M)',
+              *tables.METRICS, 'timeliness', 'worst calibration', 'lost']
+    return tables.Table('runs', 'All runs, in %', header, rows)
 
 
 def _write(path: Path, text: str) -> None:

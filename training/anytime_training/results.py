@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import json
 import math
 from pathlib import Path
+import re
 from typing import NamedTuple
+import zlib
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
+from anytime_training.recipes import recipe, recipe_of_optimal, strategy_settings
 from anytime_training.run import CONFIG, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 
@@ -19,6 +22,7 @@ _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 
                'rwm': 'RWM', 'avgl': 'AVGL'}
 _MILESTONES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
+_VALIDATION = ' (validation)'
 
 
 class Architecture(NamedTuple):
@@ -45,6 +49,45 @@ class Architecture(NamedTuple):
         return self.backbone or f'n{units}_c{self.channels}'
 
 
+class Setting(NamedTuple):
+    """What runs that are compared have in common; `recipe` is '' for the standard one."""
+
+    dataset: str
+    model: Architecture
+    recipe: str
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return ', '.join(part for part in (self.dataset, self.model.title, self.recipe) if part)
+
+    @property
+    def file_name(self) -> str:
+        """The name in those of files, without the period; of another recipe, a number."""
+        number = f'_{zlib.crc32(self.recipe.encode()) % 10000:04}' if self.recipe else ''
+        dataset = re.sub(r'[^\w.-]+', '-', self.dataset).strip('-')
+        return f'{dataset}_{self.model.file_name}{number}'
+
+    @property
+    def in_paper(self) -> str:
+        """The paper's name for the data set, '' if it has none such; of copies, the original's."""
+        name = self.dataset.removesuffix(_VALIDATION)
+        if name in _DATASETS.values():
+            return name
+        letters = re.sub(r'[^a-z0-9]', '', name.lower())
+        return next((title for key, title in sorted(_DATASETS.items(), reverse=True)
+                     if letters.startswith(key)), '')
+
+    @property
+    def paper(self) -> str:
+        """What to call the source of the paper's numbers beside runs like these."""
+        name = self.in_paper
+        differs = [f'the original {name}'] * (not self.dataset.startswith(name))
+        differs += ['its test images'] * self.dataset.endswith(_VALIDATION)
+        differs += ['its own recipe'] * bool(self.recipe)
+        return f'paper: {", ".join(differs)}' if differs else 'paper'
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """One finished run."""
@@ -55,11 +98,14 @@ class Result:
 
     @property
     def dataset(self) -> str:
-        """The data set, spelled as in the paper; class folders go by the name of their folder."""
+        """
+        The data set, spelled as in the paper; class folders go by the name of their folder.
+
+        It says so where training images were held back, to evaluate on in place of the tests.
+        """
         name = self.config.dataset
-        if name == 'folder':
-            return Path(self.config.data).name
-        return _DATASETS.get(name, name)
+        name = _DATASETS.get(name) or name == 'folder' and Path(self.config.data).name or name
+        return name + _VALIDATION * self.config.validation
 
     @property
     def method(self) -> str:
@@ -71,7 +117,9 @@ class Result:
             return 'EANN'
         if config.mode != 'joint':
             return config.mode.replace('_', '-')
-        return _STRATEGIES.get(config.strategy, config.strategy)
+        settings = strategy_settings(config)
+        name = _STRATEGIES.get(config.strategy, config.strategy)
+        return f'{name} ({settings})' if settings else name
 
     @property
     def scheme(self) -> str:
@@ -89,6 +137,16 @@ class Result:
         config = self.config
         return Architecture(config.units_per_block, config.channels, config.period,
                             config.backbone)
+
+    @property
+    def setting(self) -> Setting:
+        """What runs that differ in method or seed alone have in common with it."""
+        return Setting(self.dataset, self.model, recipe(self.config))
+
+    @property
+    def setting_of_optimal(self) -> Setting:
+        """What it has in common with the OPT runs that it is compared with."""
+        return self.setting._replace(recipe=recipe_of_optimal(self.config))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -161,16 +219,23 @@ def optimal_metrics(errors: dict[int, float], units: int) -> dict[str, float]:
     return {**metrics, 'AE': sum(errors.values()) / units if whole else math.nan}
 
 
+def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
+    """Return (depth, error) of all OPT runs with the data, the width and the recipe of `run`."""
+    def common(result: Result) -> tuple:
+        setting = result.setting_of_optimal
+        return setting.dataset, setting.recipe, result.config.channels
+    return [point for found in results if found.method == 'OPT' and common(found) == common(run)
+            for point in optimal_errors([found]).items()]
+
+
 def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, float]:
     """
     Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
 
-    Over all OPT runs in `results` with its data set and width; it has no AE.
+    It has no AE.
     """
     depth = 3 * run.config.units_per_block[-1]
-    points = [point for found in results if found.method == 'OPT' and found.dataset == run.dataset
-              and found.config.channels == run.config.channels
-              for point in optimal_errors([found]).items()]
+    points = optimal_points(results, run)
     return {**{name: optimal_plus(points, share * depth) for name, share in _MILESTONES.items()},
             'AE': math.nan}
 

@@ -57,7 +57,9 @@ def run_jobs(jobs: list[Job], devices: list[str], report) -> list[Job]:
     failed. Ctrl-C interrupts the runs too, each with a whole checkpoint behind it.
     """
     waiting = [job for job in jobs if not is_complete(job.folder)]
-    report(f'{len(jobs)} runs, of which {len(jobs) - len(waiting)} are complete')
+    done = len(jobs) - len(waiting)
+    report(f'{len(jobs)} run{"s" * (len(jobs) != 1)}, of which {done} '
+           f'{"is" if done == 1 else "are"} complete')
     running: dict[int, tuple[Job, subprocess.Popen]] = {}
     failed: list[Job] = []
     try:

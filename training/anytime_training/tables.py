@@ -59,41 +59,56 @@ def percent(metrics: dict[str, float]) -> list[float]:
 
 
 def opt_of(results: list[Result]) -> dict:
-    """Return {(dataset, model): metrics of OPT} for what has OPT runs."""
+    """Return {setting: metrics of OPT} for what has OPT runs."""
     runs = group([result for result in results if result.method == 'OPT'],
-                 lambda result: (result.dataset, result.model))
-    return {key: optimal_metrics(optimal_errors(found), found[0].evaluation.depth[-1])
-            for key, found in runs.items()}
+                 lambda result: result.setting_of_optimal)
+    return {key: opt_metrics(found) for key, found in runs.items()}
+
+
+def opt_metrics(runs: list[Result]) -> dict[str, float]:
+    """Return the metrics of OPT, put together from its `runs` in one setting."""
+    return optimal_metrics(optimal_errors(runs), runs[0].evaluation.depth[-1])
+
+
+def runs_of(results: list[Result], what: str = 'run') -> str:
+    """Return how many there are, in words."""
+    return f'{len(results)} {what}{"s" * (len(results) != 1)}'
+
+
+def but_period(run: Result) -> tuple:
+    """Return what runs have in common that differ in their period and seed alone."""
+    setting = run.setting
+    return setting._replace(model=setting.model._replace(period=(1,))), run.method
 
 
 def weight_schemes(results: list[Result]) -> list[Table]:
-    """Return table 1 for every model and data set with more than one weight scheme or mode."""
+    """Return table 1 for every setting with more than one weight scheme or mode."""
     one_by_one = ('OPT', 'midfeat', 'no-grad')
     chosen = [result for result in results if result.method in ('ANN', *one_by_one)]
     tables = []
-    for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
+    for setting, runs in group(chosen, lambda run: run.setting).items():
         schemes = group(runs, lambda run: run.scheme)
         if len(schemes) < 2:
             continue
-        values = {name: opt_of(found)[dataset, model] if name == 'optimal' else mean_metrics(found)
+        values = {name: opt_metrics(found) if name == 'optimal' else mean_metrics(found)
                   for name, found in sorted(schemes.items())}
-        printed = {row['metric']: row for row in paper.table(1) if row['dataset'] == dataset}
+        printed = {row['metric']: row for row in paper.table(1)
+                   if row['dataset'] == setting.in_paper}
         rows = []
         for metric in ('AE', '1/4', '1/2', '3/4', '1'):
             rows.append([metric, 'ours', *(100 * value[metric] for value in values.values())])
             if printed:
-                rows.append([metric, 'paper (n=5, c=16)',
+                rows.append([metric, f'{setting.paper} (n=5, c=16)',
                              *(printed[metric].get(name, math.nan) for name in values)])
-        tables.append(Table(f'table1_{dataset}_{model.file_name}_'
-                            f's{"-".join(map(str, model.period))}',
-                            f'Table 1: weight schemes, {dataset}, {model.title}, error in %',
+        tables.append(Table(f'table1_{setting.file_name}_'
+                            f's{"-".join(map(str, setting.model.period))}',
+                            f'Table 1: weight schemes, {setting.title}, error in %',
                             ['metric', 'source', *values], rows))
     return tables
 
 
 def methods(results: list[Result]) -> list[Table]:
-    """Return tables 3 and 6 in one: every method on every model and data set, error in %."""
-    opt = opt_of(results)
+    """Return tables 3 and 6 in one: every method in every setting, error in %."""
     printed = {}
     for number in (6, 3):  # where both have a row, they agree but for a misprint
         for row in paper.table(number):
@@ -101,26 +116,26 @@ def methods(results: list[Result]) -> list[Table]:
             printed[('EANN', None, 32, row['dataset']) if row['method'] == 'EANN' else key] = row
     rows = []
     joint = [result for result in results if result.scheme in ('sieve', 'optimal')]
-    for (dataset, model), runs in group(joint, lambda run: (run.dataset, run.model)).items():
-        by_method = group(runs, lambda run: run.method)
+    for setting, runs in group(joint, lambda run: run.setting).items():
+        model, by_method = setting.model, group(runs, lambda run: run.method)
+
+        def add(method: str, source: str, metrics: dict, units: int | None) -> None:
+            title = [setting.dataset, model.title, method]
+            rows.append([*title, setting.recipe or 'standard', source, *percent(metrics)])
+            row = printed.get((method, units, model.channels, setting.in_paper))
+            if row:
+                rows.append([*title, "the paper's", setting.paper,
+                             *(row[metric] for metric in METRICS)])
         for method in sorted(by_method, key=lambda name: (
                 ORDER.index(name) if name in ORDER else len(ORDER), name)):
             found = by_method[method]
-            metrics = opt[dataset, model] if method == 'OPT' else mean_metrics(found)
-            title = [dataset, model.title, method]
-            rows.append([*title, f'ours ({len(found)} runs)', *percent(metrics)])
+            metrics = opt_metrics(found) if method == 'OPT' else mean_metrics(found)
             units = None if method == 'EANN' or model.backbone else model.units_per_block[0]
-            row = printed.get((method, units, model.channels, dataset))
-            if row:
-                rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
+            add(method, f'ours ({runs_of(found)})', metrics, units)
         if 'EANN' in by_method:
-            title = [dataset, model.title, 'OPT+']
-            best = optimal_plus_metrics(results, runs[0])
-            rows.append([*title, 'ours', *percent(best)])
-            row = printed.get(('OPT+', model.units_per_block[-1], model.channels, dataset))
-            if row:
-                rows.append([*title, 'paper', *(row[metric] for metric in METRICS)])
-    header = ['data set', 'model', 'method', 'source', *METRICS]
+            add('OPT+', 'ours', optimal_plus_metrics(results, by_method['EANN'][0]),
+                model.units_per_block[-1])
+    header = ['data set', 'model', 'method', 'recipe', 'source', *METRICS]
     return [Table('table3_and_6', 'Tables 3 and 6: methods and models, error in %', header, rows)
             ] if rows else []
 
@@ -128,7 +143,7 @@ def methods(results: list[Result]) -> list[Table]:
 def wins(results: list[Result]) -> list[Table]:
     """Return tables 2a and 5: how often a strategy is better than ANN."""
     def experiment(run: Result) -> tuple:
-        return run.dataset, run.model, run.scheme, run.config.seed
+        return run.setting, run.scheme, run.config.seed
     plain = {experiment(run): run for run in results if run.method == 'ANN'}
     printed = {row['method']: row for row in paper.table(5)}
     rows = []
@@ -141,7 +156,7 @@ def wins(results: list[Result]) -> list[Table]:
                                         [plain[experiment(run)].metrics[metric] for run in runs])
             shares.append(100 * share)
             bounds.append(hoeffding_bound(share, count) if count else math.nan)
-        rows.append([method, f'ours ({len(runs)} pairs)', *shares])
+        rows.append([method, f'ours ({runs_of(runs, "pair")})', *shares])
         rows.append([method, "Hoeffding's bound", *bounds])
         if method in printed:
             rows.append([method, 'paper (39)', *(printed[method][metric] for metric in METRICS)])
@@ -153,42 +168,45 @@ def increases(results: list[Result]) -> list[Table]:
     """Return table 2b: mean relative increase of the error over OPT, where OPT was trained."""
     opt = opt_of(results)
     printed = {row['method']: row for row in paper.table(2) if row['part'] == 'b'}
-    chosen = [run for run in results if (run.dataset, run.model) in opt and run.scheme == 'sieve']
+    chosen = [run for run in results if run.setting_of_optimal in opt and run.scheme == 'sieve']
     rows = []
-    for method, runs in sorted(group(chosen, lambda run: run.method).items()):
+    for (method, recipe), runs in sorted(
+            group(chosen, lambda run: (run.method, run.setting.recipe)).items()):
         means = []
         for metric in METRICS[:-1]:
-            pairs = [(run.metrics[metric], opt[run.dataset, run.model][metric]) for run in runs]
+            pairs = [(run.metrics[metric], opt[run.setting_of_optimal][metric]) for run in runs]
             found = [100 * relative_increase(error, optimal) for error, optimal in pairs
                      if optimal > 0 and not math.isnan(error)]
             means.append(sum(found) / len(found) if found else math.nan)
-        rows.append([method, f'ours ({len(runs)} runs)', *means])
+        rows.append([method, recipe or 'standard', f'ours ({runs_of(runs)})', *means])
         if method in printed:
-            rows.append([method, 'paper (39)', *(printed[method][name] for name in METRICS[:-1])])
+            rows.append([method, "the paper's", 'paper (39)',
+                         *(printed[method][name] for name in METRICS[:-1])])
     return [Table('table2b', 'Table 2b: relative increase of the error over OPT, in %',
-                  ['method', 'source', *METRICS[:-1]], rows)] if rows else []
+                  ['method', 'recipe', 'source', *METRICS[:-1]], rows)] if rows else []
 
 
 def periods(results: list[Result]) -> list[Table]:
-    """Return table 4: networks of one depth and width with several periods, per data set."""
+    """Return table 4: networks that differ in their period, per setting and method."""
     tables = []
     chosen = [run for run in results if run.method in ('ANN', 'AANN') and run.scheme == 'sieve']
 
-    def but_period(run: Result) -> tuple:
-        return run.dataset, run.method, run.model._replace(period=(1,))
-    for (dataset, method, model), runs in group(chosen, but_period).items():
+    for (setting, method), runs in group(chosen, but_period).items():
         stacks = group(runs, lambda run: run.config.period[0])
         if len(stacks) < 2:
             continue
+        # The paper doesn't say what c is; by its errors, 16.
         printed = {row['s']: row for row in paper.table(4)
-                   if (row['n'],) == model.units_per_block and dataset == 'CIFAR100'}
+                   if (row['n'],) == setting.model.units_per_block
+                   and (setting.in_paper, setting.model.channels) == ('CIFAR100', 16)}
         rows = []
         for period, found in sorted(stacks.items()):
             rows.append([f's{period}', 'ours', *percent(mean_metrics(found))])
             if period in printed:
-                rows.append([f's{period}', 'paper', *(printed[period][name] for name in METRICS)])
-        tables.append(Table(f'table4_{dataset}_{method}_{model.file_name}',
-                            f'Table 4: periods, {dataset}, {method}, {model.title}, error in %',
+                rows.append([f's{period}', setting.paper,
+                             *(printed[period][name] for name in METRICS)])
+        tables.append(Table(f'table4_{method}_{setting.file_name}',
+                            f'Table 4: periods, {method}, {setting.title}, error in %',
                             ['period', 'source', *METRICS], rows))
     return tables
 
