@@ -1,0 +1,111 @@
+// A planner in C++: grants each image a budget, listens to the answers as they get better, and
+// demands the newest one whenever it has to decide.
+//
+//   ros2 run anytime_perception planner_cpp --ros-args -p budget_ms:=20.0 -p decide_every_ms:=500
+//
+// Built where rclcpp is found. All calls are asynchronous, so one thread serves everything.
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "anytime_perception/msg/refinement.hpp"
+#include "anytime_perception/srv/preempt.hpp"
+#include "anytime_perception/srv/set_budget.hpp"
+#include "rclcpp/rclcpp.hpp"
+
+using anytime_perception::msg::Refinement;
+using anytime_perception::srv::Preempt;
+using anytime_perception::srv::SetBudget;
+
+class Planner : public rclcpp::Node
+{
+public:
+  Planner()
+  : Node("planner_cpp")
+  {
+    const auto perception = declare_parameter("perception", "anytime_perception");
+    budget_ms_ = declare_parameter("budget_ms", 20.0);
+    const auto period = declare_parameter("decide_every_ms", 500);
+
+    refinements_ = create_subscription<Refinement>(
+      perception + "/refinements", 50,
+      [this](const Refinement & refinement) {on_refinement(refinement);});
+    set_budget_ = create_client<SetBudget>(perception + "/set_budget");
+    preempt_ = create_client<Preempt>(perception + "/preempt");
+    timer_ = create_wall_timer(std::chrono::milliseconds(period), [this] {decide();});
+  }
+
+private:
+  // One for each exit that answers; of each image the last says why it is the last.
+  void on_refinement(const Refinement & refinement)
+  {
+    ++heard_;
+    if (refinement.status != Refinement::REFINING) {
+      RCLCPP_DEBUG(
+        get_logger(), "%s (%.2f), exit %d of %d after %.1f ms", refinement.class_ids[0].c_str(),
+        refinement.confidence, refinement.exit_index + 1, refinement.exit_count,
+        refinement.elapsed_ms);
+    }
+  }
+
+  void decide()
+  {
+    if (!set_budget_->service_is_ready() || !preempt_->service_is_ready()) {
+      RCLCPP_INFO_THROTTLE(
+        get_logger(), *get_clock(), 2000, "waiting for %s", preempt_->get_service_name());
+      return;
+    }
+    if (!granted_) {
+      grant();
+    }
+    preempt_->async_send_request(
+      std::make_shared<Preempt::Request>(), [this](rclcpp::Client<Preempt>::SharedFuture future) {
+        const auto answer = future.get();
+        if (!answer->success) {
+          RCLCPP_INFO(get_logger(), "no answer: %s", answer->message.c_str());
+          return;
+        }
+        RCLCPP_INFO(
+          get_logger(), "it is a %s (%.2f), seen %.1f ms ago; %zu refinements so far",
+          answer->refinement.class_ids[0].c_str(), answer->refinement.confidence, answer->age_ms,
+          heard_);
+      });
+  }
+
+  // Every image from now on; a node that refuses says why.
+  void grant()
+  {
+    auto request = std::make_shared<SetBudget::Request>();
+    request->scope = SetBudget::Request::EVERY_IMAGE;
+    request->budget_ms = budget_ms_;
+    granted_ = true;
+    set_budget_->async_send_request(
+      request, [this](rclcpp::Client<SetBudget>::SharedFuture future) {
+        const auto answer = future.get();
+        if (answer->accepted) {
+          RCLCPP_INFO(
+            get_logger(), "a budget of %.1f ms reaches exit %d", answer->budget_ms,
+            answer->exit_index + 1);
+        } else {
+          RCLCPP_WARN(get_logger(), "%s", answer->message.c_str());
+        }
+      });
+  }
+
+  double budget_ms_;
+  bool granted_ = false;
+  size_t heard_ = 0;
+  rclcpp::Subscription<Refinement>::SharedPtr refinements_;
+  rclcpp::Client<SetBudget>::SharedPtr set_budget_;
+  rclcpp::Client<Preempt>::SharedPtr preempt_;
+  rclcpp::TimerBase::SharedPtr timer_;
+};
+
+int main(int argc, char ** argv)
+{
+  rclcpp::init(argc, argv);
+  rclcpp::spin(std::make_shared<Planner>());
+  rclcpp::shutdown();
+  return 0;
+}
