@@ -18,8 +18,7 @@ def planner(start):  # noqa: F811
     return lambda **parameters: start('planner_cpp', decide_every_ms=50, **parameters)
 
 
-def test_the_planner_in_cpp_sets_a_budget_hears_and_preempts(planner, start, model_path,
-                                                             pictures):  # noqa: F811
+def test_the_planner_in_cpp_gets_its_answers(planner, start, model_path, pictures):  # noqa: F811
     process = planner(budget_ms=500.0)  # before there is anything to talk to
     wait_for(lambda: 'waiting for /anytime_perception/preempt' in process.log())
     start('perception_node', model=model_path)
