@@ -1,4 +1,4 @@
-"""The command line: `anytime train | evaluate | sweep | report | profile | info | dataset`."""
+"""The command line: `anytime train | evaluate | sweep | report | ship | profile | …`."""
 
 import argparse
 import sys
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument('runs', nargs='+', metavar='RUN', help='folders of runs, or of sweeps')
     report.add_argument('--output', default='report', metavar='DIR', help='default: ./report')
     report.set_defaults(command=commands.report)
+    _add_ship(subparsers)
     _add_profile(subparsers)
     info = subparsers.add_parser('info', help='say what a model file holds')
     info.add_argument('model', metavar='FILE')
@@ -139,6 +140,24 @@ def _add_profile(subparsers) -> None:
     profile.add_argument('--output', metavar='PATH',
                          help='of the files, less .json and .png (default: beside the model)')
     profile.set_defaults(command=commands.profile)
+
+
+def _add_ship(subparsers) -> None:
+    ship = subparsers.add_parser(
+        'ship', help='write the model of a run for others, and a card that says what it is',
+        description='Write FILE with what the model in it does on the test images, and beside it '
+                    'a card in Markdown: data, recipe, cost and quality of every exit, and the '
+                    'commands that make it again.')
+    ship.add_argument('run', metavar='RUN', help='folder of a finished run')
+    ship.add_argument('--output', required=True, metavar='FILE', help='NAME.safetensors')
+    ship.add_argument('--half', action='store_true',
+                      help='weights as float16: half the size, and measured as such')
+    ship.add_argument('--data', metavar='DIR',
+                      help='folder that the data set is read from (default: as in the run)')
+    ship.add_argument('--data-name', metavar='TEXT', help='what to call the data set')
+    ship.add_argument('--data-note', metavar='TEXT', help='where it is from, and its licence')
+    ship.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    ship.set_defaults(command=commands.ship)
 
 
 def _positive(text: str) -> int:

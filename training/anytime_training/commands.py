@@ -86,6 +86,15 @@ def report(arguments: Namespace) -> None:
     print(f'report: {write_report(results, Path(arguments.output))}')
 
 
+def ship(arguments: Namespace) -> None:
+    """Write the model of a run for others, with its card."""
+    from anytime_training.ship import ship_run
+    for path in ship_run(Path(arguments.run), Path(arguments.output), arguments.half,
+                         arguments.data, arguments.data_name, arguments.data_note,
+                         choose_device(arguments.device)):
+        print(f'wrote {path}')
+
+
 def info(arguments: Namespace) -> None:
     """Say what a model file holds."""
     model = _load(arguments.model)

@@ -83,11 +83,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
     torch.backends.cudnn.deterministic = True
     dataset = distributed.main_first(lambda: _load_data(folder, config, download))
-    if config.validation:
-        dataset = dataset.with_validation()
-    calibration = None
-    if config.calibrate:
-        dataset, calibration = dataset.hold_back(0.1)
+    dataset, calibration = split(config, dataset)
     preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     _check_parts(config, len(dataset.train))
@@ -130,6 +126,14 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     model_file.save(folder / MODEL, model)
     evaluation.write(folder / EVALUATION)
     return evaluation
+
+
+def split(config: TrainConfig,
+          dataset: data.Dataset) -> tuple[data.Dataset, data.ImageSet | None]:
+    """Return the data set as a run uses it, and what it holds back to calibrate with, if any."""
+    if config.validation:
+        dataset = dataset.with_validation()
+    return dataset.hold_back(0.1) if config.calibrate else (dataset, None)
 
 
 def _write_json(path: Path, values: dict) -> None:

@@ -1,0 +1,124 @@
+"""The card of a model: what it is, what it does, and how to make it again, in Markdown."""
+
+from dataclasses import fields
+import json
+import math
+from pathlib import Path
+import shlex
+
+from anytime_perception.model_file import Model
+from anytime_perception.networks import AnytimeSequence
+from anytime_training.config import TrainConfig
+from anytime_training.evaluate import Evaluation
+from anytime_training.recipes import recipe
+
+# Where the data come from and what their authors say about their use.
+NOTES = {
+    'digits': 'Optical recognition of handwritten digits (Alpaydin and Kaynak 1998, UCI machine '
+              'learning repository), as scikit-learn carries it; CC BY 4.0.',
+    'cifar10': 'CIFAR-10 (Krizhevsky 2009); its authors state no licence and ask to be cited.',
+    'cifar100': 'CIFAR-100 (Krizhevsky 2009); its authors state no licence and ask to be cited.',
+    'svhn': 'SVHN (Netzer et al. 2011); for non-commercial use only.',
+    'folder': 'Class folders; nothing is known about their licence.'}
+
+
+def card(model: Model, size: int, evaluation: Evaluation, config: TrainConfig,
+         train_images: int, options: dict[str, str | bool | None]) -> str:
+    """
+    Return the card of `model`, as it was loaded from its file of `size` bytes.
+
+    `evaluation` is that of the very weights in it, `train_images` is how many it was trained on,
+    and `options` are those of `anytime ship` that say what it is.
+    """
+    sequence = isinstance(model.network, AnytimeSequence)
+    kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
+            if sequence else 'An anytime network')
+    structure = config.backbone or (
+        f'n = {", ".join(map(str, config.units_per_block))}, c = {config.channels}')
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    return f"""# {model.name}
+
+{kind}: {structure}, {len(evaluation.depth)} exits, {parameters / 1e6:.2f} million parameters, \
+{evaluation.cost[-1] / 1e6:.1f} million multiply-adds in all.
+It answers with one of {len(model.class_ids)} classes ({_few(model.class_ids)}) for pictures that \
+are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
+
+| | |
+|---|---|
+| file | {size / 1e6:.2f} MB, weights in {'float16' if options['--half'] else 'float32'} |
+| SHA-256 | `{model.sha256}` |
+| data | {options['--data-note'] or NOTES[config.dataset]} |
+| trained on | {train_images} training images of {evaluation.dataset} |
+| measured on | {evaluation.images} test images of {evaluation.dataset}, with the weights in this \
+file |
+| recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
+{recipe(config) or 'else the standard one'} |
+| answers | {_answers(model.carry)} |
+
+## Quality
+
+{_milestones(evaluation)}
+
+| exit | units | multiply-adds, million | of all | error | calibration error |
+|---|---|---|---|---|---|
+{_exits(evaluation)}
+
+Mean error of the exits (AE): {evaluation.average_error:.2%}. Right answers that a later exit \
+loses again: {evaluation.lost:.2%} of the images.
+
+## Made with
+
+```bash
+{_commands(model.name, config, options)}
+```
+
+On other machines rounding differs, and so do the last digits of the numbers above.
+"""
+
+
+def _few(class_ids: tuple[str, ...]) -> str:
+    shown = ', '.join(class_ids[:10])
+    return shown if len(class_ids) <= 10 else f'{shown}, …'
+
+
+def _answers(carry: tuple[float, ...]) -> str:
+    if not carry:
+        return 'each exit answers alone'
+    shares = sorted({round(share, 2) for share in carry})
+    return ('each exit builds on the answer before, of which it carries over '
+            + ' to '.join(f'{share:g}' for share in shares[:1] + shares[1:][-1:]))
+
+
+def _milestones(evaluation: Evaluation) -> str:
+    lines = ['| error after | 1/4 | 1/2 | 3/4 | all |', '|---|---|---|---|---|']
+    for name, errors in (('of the cost', evaluation.milestones_by_cost),
+                         ('of the units', evaluation.milestones_by_units)):
+        cells = ('no answer' if math.isnan(error) else f'{error:.2%}' for error in errors)
+        lines.append(f'| {name} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def _exits(evaluation: Evaluation) -> str:
+    rows = zip(evaluation.units, evaluation.cost, evaluation.error, evaluation.calibration_error)
+    return '\n'.join(
+        f'| {index} | {units} | {cost / 1e6:.2f} | {cost / evaluation.cost[-1]:.1%} | '
+        f'{error:.2%} | {gap:.2%} |' for index, (units, cost, error, gap) in enumerate(rows))
+
+
+def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | None]) -> str:
+    """Return the commands for the same model, less what is no one else's: where files are."""
+    standard = TrainConfig.of({'dataset': config.dataset, 'backbone': config.backbone})
+    run = f'runs/{Path(name).stem}'
+    places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth'}
+    words = ['anytime', 'train', '--dataset', config.dataset]
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name != 'dataset' and value != getattr(standard, field.name):
+            value = places.get(field.name, value)
+            text = value if isinstance(value, str) else json.dumps(value)
+            words += ['--set', f'{field.name}={text}']
+    ship = ['anytime', 'ship', run, '--output', name]
+    for option, value in options.items():
+        if value:
+            ship += [option] if value is True else [option, value]
+    return f"{shlex.join([*words, '--output', run])}\n{shlex.join(ship)}"

@@ -1,0 +1,65 @@
+"""Shipping: a run's model as a file for others, measured as it is in there, with its card."""
+
+import copy
+import dataclasses
+from pathlib import Path
+
+from anytime_perception import model_file
+from anytime_perception.files import write_atomically
+from anytime_training import data
+from anytime_training.card import card
+from anytime_training.config import TrainConfig
+from anytime_training.evaluate import evaluate
+from anytime_training.run import CONFIG, MODEL, split
+from anytime_training.settings import read_config_file
+import torch
+from tqdm import tqdm
+
+
+def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str | None,
+             note: str | None, device: torch.device) -> tuple[Path, Path]:
+    """
+    Write the model of the folder `run` to `output` and a card beside it; return both paths.
+
+    With `half` weights are float16, and so they are when every exit is measured, on the test
+    images. `place` is the folder of the data where it has moved, `name` what to call the data and
+    `note` what else to say about it.
+
+    Raises
+    ------
+    ValueError: for a run that is not finished, data that cannot be used or are not the model's,
+        or weights that float16 cannot hold.
+    OSError: if a file cannot be written.
+
+    """
+    if output.suffix != '.safetensors':
+        raise ValueError(f'the output is {output}; its name must end in .safetensors')
+    model = model_file.load(run / MODEL)
+    config = TrainConfig.of(read_config_file(run / CONFIG))
+    place = place or config.data
+    dataset = data.load(config.dataset, place, config.input_size, warn=tqdm.write)
+    if dataset.class_ids != model.class_ids:
+        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but the data have the '
+                         f'classes {", ".join(dataset.class_ids)}')
+    called = name or (Path(place).name if config.dataset == 'folder' else dataset.name)
+    network = _halved(model.network) if half else model.network
+    measured = copy.deepcopy(network).float().to(device)
+    evaluation = evaluate(measured, model.preprocessing, dataset.test.to(device), called,
+                          model.carry)
+    model_file.save(output, dataclasses.replace(
+        model, network=network, measured=evaluation.measured()))
+    shipped = model_file.load(output)
+    said = {'--half': half, '--data-name': name, '--data-note': note}
+    text = card(shipped, output.stat().st_size, evaluation, config,
+                len(split(config, dataset)[0].train), said)
+    beside = output.with_suffix('.md')
+    write_atomically(beside, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+    return output, beside
+
+
+def _halved(network: torch.nn.Module) -> torch.nn.Module:
+    halved = copy.deepcopy(network).half()
+    for key, tensor in halved.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f'{key} has values that float16 cannot hold; leave --half out')
+    return halved
