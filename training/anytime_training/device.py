@@ -7,6 +7,7 @@ import os
 from anytime_perception import engine
 from anytime_perception.networks import AnytimeNetwork
 import torch
+from torch import Tensor
 
 _SMALL_MACS = 200e6  # of one convolution on one batch
 
@@ -65,3 +66,10 @@ def use_bfloat16(precision: str, device: torch.device, small: bool) -> bool:
     # Not a public name of PyTorch's; without it nothing is lost but speed.
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return not small and native()
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the CPU to `device`, without waiting for a GPU to be done with the rest."""
+    if device.type == 'cuda':
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

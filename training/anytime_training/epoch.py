@@ -7,10 +7,9 @@ from anytime_perception.networks import AnytimeNetwork
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
-from anytime_training.device import is_small, use_bfloat16
-from anytime_training.objective import exit_losses, mix
+from anytime_training.objective import mix
 from anytime_training.optimiser import set_learning_rate
-from anytime_training.phases import Phase, run_phase, set_phase
+from anytime_training.phases import Phase, set_phase
 from anytime_training.random_state import generator
 from anytime_training.sampling import Fixed
 from anytime_training.schedule import SCHEDULES
@@ -35,8 +34,8 @@ class Learner:
     phase: Phase
     optimiser: torch.optim.Optimizer
     sampler: Fixed
+    step: Callable[..., tuple[Tensor, Tensor]]
     average: MovingAverage | None = None
-    forward: Callable = run_phase
 
 
 def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], config: TrainConfig,
@@ -51,8 +50,6 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
     set_phase(network, phase)
     schedule = SCHEDULES[config.schedule]
     device = phase.weights.device
-    half = torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(
-        config.precision, device, is_small(network, config.batch_size)))
     draws = generator(seed, 'mixing', epoch)
     totals = torch.zeros(3, len(phase.exits), device=device)
     numbers = torch.arange(len(phase.exits), device=device)
@@ -60,23 +57,14 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
         count = len(labels)
         step = epoch * steps + index
         set_learning_rate(learner.optimiser, config.lr * schedule(step / (config.epochs * steps)))
-        mixed = None
+        mixed: list[Tensor] = []
         if config.mixup:
-            images, mixed = mix(images, labels, config.mixup, draws)
-            mixed = distributed.own_part(*mixed)
+            images, second = mix(images, labels, config.mixup, draws)
+            mixed = distributed.own_part(*second)
         images, labels = distributed.own_part(images, labels)
         share = len(labels) * distributed.count() / count  # 1, where parts are of the same size
-        with half:
-            logits = learner.forward(network, phase, images, config.gradient_equilibrium)
-        losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
-                                     mixed=mixed, boosted=config.boosted)
-        weights = sampler.weights(step)
-        learner.optimiser.zero_grad(set_to_none=True)
-        (share * (weights * losses).sum()).backward()
-        distributed.average([parameter.grad for parameter in network.parameters()
-                             if parameter.grad is not None])
-        learner.optimiser.step()
-        losses, errors = losses.detach() * share, errors * share
+        losses, errors = learner.step(images, labels, share * sampler.weights(step), *mixed)
+        losses, errors = losses * share, errors * share
         distributed.average([losses, errors])
         chosen = torch.zeros_like(losses) if sampler.chosen is None else numbers == sampler.chosen
         totals += torch.stack([losses, errors, chosen])

@@ -1,5 +1,6 @@
 """The losses of the exits, and the kinder targets that modern recipes give them."""
 
+from anytime_training.device import to_device
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -60,7 +61,7 @@ def mix(images: Tensor, labels: Tensor, alpha: float, draws: torch.Generator,
     """
     count = len(labels)
     gammas = torch._standard_gamma(torch.full((2, count), alpha), generator=draws)
-    share = (gammas[0] / gammas.sum(dim=0)).to(images.device)
-    partner = torch.randperm(count, generator=draws).to(images.device)
+    share = to_device(gammas[0] / gammas.sum(dim=0), images.device)
+    partner = to_device(torch.randperm(count, generator=draws), images.device)
     blended = torch.lerp(images[partner], images, share[:, None, None, None])
     return blended, (labels[partner], share)

@@ -17,9 +17,10 @@ from anytime_training.epoch import EpochResult, Learner, train_epoch
 from anytime_training.evaluate import evaluate
 from anytime_training.log import per_exit, write_log
 from anytime_training.optimiser import make_optimiser
-from anytime_training.phases import Phase, run_phase
+from anytime_training.phases import Phase
 from anytime_training.random_state import derived_seed
 from anytime_training.sampling import Fixed
+from anytime_training.step import make_step
 from anytime_training.strategies import make_sampler
 import torch
 from torch import Tensor
@@ -100,12 +101,9 @@ def _start_phase(config: TrainConfig, network: AnytimeNetwork, phases: list[Phas
     if phase.alternates:
         sampler = make_sampler(config, phase.weights, depths, steps, seed + number)
     average = MovingAverage(network, config.average) if config.average else None
-    forward = run_phase
-    if config.compiled:
-        torch.compiler.reset()  # what was compiled for other phases counts against a limit
-        forward = torch.compile(run_phase, dynamic=False)
-    return Learner(network, phase, make_optimiser(network, phase, config), sampler, average,
-                   forward)
+    optimiser = make_optimiser(network, phase, config)
+    return Learner(network, phase, optimiser, sampler,
+                   make_step(config, network, phase, optimiser), average)
 
 
 def _result_of(learner: Learner) -> AnytimeNetwork:

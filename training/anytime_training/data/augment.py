@@ -1,7 +1,7 @@
 """Training batches, made on the device: random crops, flips and more (paper, section 4.1)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training.data.image_set import ImageSet
@@ -48,6 +48,8 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
     draws = generator(seed, 'batches', epoch)
     count, size, device = len(data), data.images.shape[-1], data.images.device
     padding = size // 8
+    # Else every batch would wait for a copy of the mean to the device.
+    preprocessing = replace(preprocessing, mean=preprocessing.mean.to(device))
     order = torch.randperm(count, generator=draws).to(device)
     corners = torch.randint(2 * padding + 1, (2, count), generator=draws).to(device)
     share = 0.5 if augmentation.flip else 0.0

@@ -1,0 +1,98 @@
+"""The training step as a graph: the same steps, whether run, replayed, or run for want of one."""
+
+import warnings
+
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training import cli, train
+from anytime_training.config import TrainConfig
+from anytime_training.graphed import GraphedStep
+from anytime_training.optimiser import make_optimiser
+from anytime_training.phases import plan, set_phase
+from anytime_training.step import make_step, Step
+from anytime_training.weights import sieve
+import pytest
+from runs_on_digits import same_weights
+import torch
+
+OPTIONS = ['--dataset', 'digits', '--channels', '4', '--units-per-block', '1', '--epochs', '2',
+           '--device', 'cpu', '--quiet', '--strategy', 'exp3', '--mode', 'mixed', '--set',
+           'mixup=0.4', '--set', 'distillation=0.3']
+
+
+def pretended(optimiser, captures):
+    """Return a `capture` for the CPU: a graph sees its own memory, and numbers of its capture."""
+    def capture(step):
+        captures.append(step)
+        rates, held = [group['lr'] for group in optimiser.param_groups], []
+
+        def replay():
+            for group, rate in zip(optimiser.param_groups, rates):
+                group['lr'] = rate
+            results = step()
+            held[:] = held or [torch.empty_like(result) for result in results]
+            for place, result in zip(held, results):
+                place.copy_(result)
+            return tuple(held)
+        return replay
+    return capture
+
+
+def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
+    captures = []
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
+    monkeypatch.setattr(train, 'make_step', lambda *arguments: GraphedStep(
+        Step(*arguments), arguments[-1], pretended(arguments[-1], captures)))
+    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *OPTIONS]) == 0
+    assert len(captures) == 2  # one for each phase
+    assert same_weights(tmp_path / 'run', tmp_path / 'replayed')
+    logs = [(tmp_path / name / 'n1' / 'log.csv').read_text().splitlines()
+            for name in ('run', 'replayed')]
+    assert len(logs[0]) == len(logs[1]) == 5 and 'tensor' not in ''.join(logs[1])
+
+
+def test_where_it_cannot_be_captured_steps_are_run_and_that_is_said_once(tmp_path, monkeypatch):
+    def capture(step):
+        raise RuntimeError('CUDA error: operation not permitted when stream is capturing\nmore')
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
+    monkeypatch.setattr(train, 'make_step', lambda *arguments: GraphedStep(
+        Step(*arguments), arguments[-1], capture))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('default')
+        assert cli.main(['train', '--output', str(tmp_path / 'other'), *OPTIONS]) == 0
+    said = [str(warning.message) for warning in caught if 'CUDA graph' in str(warning.message)]
+    assert len(said) in (1, 2) and said[0].endswith('when stream is capturing')
+    assert same_weights(tmp_path / 'run', tmp_path / 'other')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision):
+    torch.backends.cudnn.deterministic = True
+    config = TrainConfig.of({'dataset': 'digits', 'precision': precision, 'mixup': 0.2})
+    draws = torch.Generator().manual_seed(1)
+    batches = [(torch.randn(32, 3, 8, 8, generator=draws).cuda(),
+                torch.randint(10, (32,), generator=draws).cuda(), torch.rand(12).cuda(),
+                torch.randint(10, (32,), generator=draws).cuda(),
+                torch.rand(32, generator=draws).cuda()) for _ in range(12)]
+    networks, losses = [], []
+    for make in (Step, make_step):
+        torch.manual_seed(0)
+        network = AnytimeNetwork(4, 8, 10, input_size=8).to('cuda',
+                                                            memory_format=torch.channels_last)
+        phase, = plan('joint', network, sieve(12).cuda())
+        optimiser = make_optimiser(network, phase, config)
+        set_phase(network, phase)
+        step = make(config, network, phase, optimiser)
+        assert isinstance(step, GraphedStep) == (make is make_step)
+        found = []
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            for index, batch in enumerate(batches):
+                for group in optimiser.param_groups:
+                    group['lr'] = 0.1 / (1 + index)
+                found.append(step(*batch)[0].clone())
+        networks.append(network.state_dict())
+        losses.append(torch.stack(found))
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-3)
+    for name, expected in networks[0].items():
+        torch.testing.assert_close(networks[1][name], expected, rtol=1e-2, atol=1e-3)

@@ -1,0 +1,105 @@
+"""
+A training step as one CUDA graph.
+
+A step of a network with 27 exits is some thousands of small kernels, and handing them to the GPU
+one by one takes Python longer than the GPU needs for them. Captured once, they are handed over at
+once.
+"""
+
+from collections.abc import Callable
+import warnings
+
+import torch
+from torch import Tensor
+
+_WARM_UP = 3  # steps before the capture: momentum and cuDNN's choices must be there by then
+
+StepFunction = Callable[..., tuple[Tensor, ...]]
+
+
+def capture(step: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor, ...]]:
+    """Return `step` as a CUDA graph: a function that replays it and returns the same tensors."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = step()
+
+    def replay() -> tuple[Tensor, ...]:
+        graph.replay()
+        return results
+    return replay
+
+
+def _aside(step: StepFunction, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Run `step` on a stream of its own, as PyTorch asks for before a capture."""
+    if not inputs[0].is_cuda:
+        return step(*inputs)
+    current, stream = torch.cuda.current_stream(), torch.cuda.Stream()
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        results = step(*inputs)
+    current.wait_stream(stream)
+    return results
+
+
+class GraphedStep:
+    """
+    A step of training that is run some times as it is, then captured, and from then on replayed.
+
+    Each call is one step, whichever way it is run. Where capturing fails, a warning says so once
+    and steps go on being run as they are.
+
+    Parameters
+    ----------
+    step: from tensors, always of the same shapes and on the GPU, to tensors; what it does may not
+        depend on their values.
+    optimiser: of which `step` runs a step, fused, so that it can read its learning rate from the
+        device.
+    capture: as `capture` above.
+
+    """
+
+    def __init__(self, step: StepFunction, optimiser: torch.optim.Optimizer,
+                 capture: Callable = capture):
+        self._step, self._optimiser, self._capture = step, optimiser, capture
+        self._steps = 0
+        self._inputs: tuple[Tensor, ...] = ()
+        self._replay: Callable[[], tuple[Tensor, ...]] | None = None
+        self._rate: Tensor | None = None
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return what `step` returns; the next call may write over it."""
+        if self._rate is None:
+            self._rate = torch.zeros((), device=inputs[0].device)
+        groups = self._optimiser.param_groups
+        rate = groups[0]['lr']  # the same in all groups
+        self._rate.fill_(rate)
+        for group in groups:  # a graph would keep a number for good
+            group['lr'] = self._rate
+        try:
+            with torch.cuda.device_of(self._rate):  # streams are those of the current device
+                return self._run(inputs)
+        finally:
+            for group in groups:  # as it is logged and saved
+                group['lr'] = rate
+
+    def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if self._steps == _WARM_UP:
+            self._try_to_capture(inputs)
+        self._steps += 1
+        if self._replay is None:
+            return _aside(self._step, inputs)
+        for held, given in zip(self._inputs, inputs):
+            held.copy_(given, non_blocking=True)
+        return self._replay()
+
+    def _try_to_capture(self, inputs: tuple[Tensor, ...]) -> None:
+        self._inputs = tuple(tensor.detach().clone() for tensor in inputs)
+        # Gradients of earlier steps lie outside of the graph's memory; it makes its own.
+        self._optimiser.zero_grad(set_to_none=True)
+        try:
+            self._replay = self._capture(lambda: self._step(*self._inputs))
+        except RuntimeError as error:
+            self._inputs = ()
+            self._optimiser.zero_grad(set_to_none=True)
+            warnings.warn(f'the training step cannot be captured as a CUDA graph and is slower '
+                          f'without: {str(error).splitlines()[0]}', RuntimeWarning)

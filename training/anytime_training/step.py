@@ -1,0 +1,61 @@
+"""One iteration of training: forward, losses, backward, descent."""
+
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training import distributed
+from anytime_training.config import TrainConfig
+from anytime_training.device import is_small, use_bfloat16
+from anytime_training.graphed import GraphedStep
+from anytime_training.objective import exit_losses
+from anytime_training.phases import Phase, run_phase
+import torch
+from torch import Tensor
+
+
+class Step:
+    """
+    Changes the weights of a network by one step of gradient descent.
+
+    Takes and returns tensors only, and nothing in it depends on their values, so that a GPU can
+    replay it as one graph. The learning rate is that of the optimiser.
+    """
+
+    def __init__(self, config: TrainConfig, network: AnytimeNetwork, phase: Phase,
+                 optimiser: torch.optim.Optimizer):
+        self._config, self._network, self._phase = config, network, phase
+        self._optimiser = optimiser
+        self._forward = run_phase
+        if config.compiled:
+            torch.compiler.reset()  # what was compiled for other phases counts against a limit
+            self._forward = torch.compile(run_phase, dynamic=False)
+        device = phase.weights.device
+        self._half = torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(
+            config.precision, device, is_small(network, config.batch_size)))
+
+    def __call__(self, images: Tensor, labels: Tensor, weights: Tensor,
+                 *mixed: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Return loss and error, (exits,) each, of a batch, before the step.
+
+        `images` (N, 3, size, size) have `labels` (N,); `weights` (exits,) are those of the losses;
+        `mixed` are second labels and shares, (N,) each, where images are mixtures.
+        """
+        config = self._config
+        with self._half:
+            logits = self._forward(self._network, self._phase, images,
+                                   config.gradient_equilibrium)
+        losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
+                                     mixed=mixed or None, boosted=config.boosted)
+        self._optimiser.zero_grad(set_to_none=True)
+        (weights * losses).sum().backward()
+        distributed.average([parameter.grad for parameter in self._network.parameters()
+                             if parameter.grad is not None])
+        self._optimiser.step()
+        return losses.detach(), errors
+
+
+def make_step(config: TrainConfig, network: AnytimeNetwork, phase: Phase,
+              optimiser: torch.optim.Optimizer) -> Step | GraphedStep:
+    """Return the step of a phase; on a GPU that one process has to itself, replayed as a graph."""
+    step = Step(config, network, phase, optimiser)
+    graphed = phase.weights.is_cuda and distributed.count() == 1
+    return GraphedStep(step, optimiser) if graphed else step
