@@ -5,6 +5,7 @@ import enum
 import math
 from typing import Any
 
+from anytime_perception.engine.runner import RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
@@ -83,8 +84,8 @@ PARAMETERS: dict[str, Spec] = {
         1, 'CPU threads of the network. More than one helps only on a machine with idle cores.',
         Read.CONFIGURED, minimum=1, maximum=256),
     'runner': Spec(
-        'auto', 'What runs the network: torch, openvino (CPU only), or auto for the quicker of '
-        'those that are installed.', Read.CONFIGURED, choices=('auto', 'torch', 'openvino')),
+        'auto', 'What runs the network: torch, openvino (CPU only), cuda_graphs (GPU only), or '
+        'auto for the quickest of those that can be had.', Read.CONFIGURED, choices=RUNNERS),
     'image_topics': Spec(
         ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
         'turns.', Read.ACTIVATED),

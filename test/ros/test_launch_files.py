@@ -39,3 +39,27 @@ def test_layouts_name_fields_that_there_are(name):
     assert named
     for topic, field in named:
         assert field in kinds[topic].get_fields_and_field_types()
+
+
+def test_the_foxglove_layout_shows_each_of_its_panels_once():
+    layout = json.loads((ROOT / 'config' / 'layouts' / 'foxglove.json').read_text())
+
+    def leaves(node):
+        return [node] if isinstance(node, str) else [*leaves(node['first']),
+                                                     *leaves(node['second'])]
+    assert sorted(leaves(layout['layout'])) == sorted(layout['configById'])
+    # What the program's own layouts have for these kinds of panel.
+    needed = {'Image': 'imageMode', 'Plot': 'paths', 'DiagnosticSummary': 'topicToRender'}
+    for name, config in layout['configById'].items():
+        assert needed[name.split('!')[0]] in config
+
+
+def test_the_rviz_layout_shows_topics_that_there_are():
+    yaml = pytest.importorskip('yaml')
+    manager = yaml.safe_load((ROOT / 'config' / 'layouts' / 'anytime.rviz').read_text())[
+        'Visualization Manager']
+    topics = {display['Name']: display['Topic'] for display in manager['Displays']
+              if display['Class'] == 'rviz_default_plugins/Image'}
+    assert {name: topic['Value'] for name, topic in topics.items()} == {
+        'Answer': '/anytime_perception/annotated', 'Camera': '/image'}
+    assert all(topic['Reliability Policy'] == 'Best Effort' for topic in topics.values())
