@@ -5,13 +5,16 @@ import math
 import time
 
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros import speed, vision
+from anytime_perception.ros import refining, speed, vision
 from anytime_perception.ros.annotated import annotate
+from anytime_perception.ros.images import to_rgb
 from anytime_perception.ros.speed import speed_table
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from served import CLASS_IDS, wait_for
 from test_perception_node import finals, image_message, NAME, send
@@ -73,6 +76,29 @@ def test_a_trace_says_when_what_happened(perception, client, tmp_path):
         row, = csv.DictReader(lines)
     assert row['stamp'] == '9.000000000' and row['exits'] == str(len(trace.exit_ms))
     assert float(row['last_exit_ms']) == pytest.approx(trace.exit_ms[-1], abs=1e-3)
+
+
+def test_simulated_time_is_for_stamps_and_not_for_budgets(perception, client, monkeypatch):
+    """The simulation's clock stands still at 100 s; the image takes longer than its budget."""
+    def slow_to_rgb(*arguments):
+        time.sleep(0.2)
+        return to_rgb(*arguments)
+
+    monkeypatch.setattr(refining, 'to_rgb', slow_to_rgb)
+    node = perception(use_sim_time=True, budget_ms=100.0)
+    clock = client.create_publisher(Clock, '/clock', 1)
+    traces = client.listen(Trace, f'{NAME}/trace')
+    wait_for(lambda: node.outputs.wanted())
+
+    def simulating():
+        clock.publish(Clock(clock=Time(sec=100)))
+        return node.get_clock().now().nanoseconds == 100e9
+    wait_for(simulating)
+    send(client, image_message(stamp=98)[0])
+    trace = wait_for(lambda: traces)[0]
+    assert trace.age_ms == 2000.0
+    assert trace.status == Refinement.BUDGET_SPENT and len(trace.exit_ms) == 1
+    assert trace.exit_ms[0] > 200 and trace.budget_ms == 100.0
 
 
 def test_a_trace_that_cannot_be_written_ends_configure_with_its_name(perception):

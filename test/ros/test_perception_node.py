@@ -2,6 +2,7 @@
 
 import array
 import math
+import threading
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
@@ -170,6 +171,23 @@ def test_every_transition_again_and_again(perception, client):
         assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+@pytest.mark.parametrize('before, transition', [
+    ([], Transition.TRANSITION_UNCONFIGURED_SHUTDOWN),
+    ([Transition.TRANSITION_CONFIGURE], Transition.TRANSITION_INACTIVE_SHUTDOWN),
+    ([Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE],
+     Transition.TRANSITION_ACTIVE_SHUTDOWN)])
+def test_shutdown_from_every_state(perception, client, before, transition):
+    node = perception(autostart=False)
+    for earlier in before:
+        assert change_state(client, earlier)
+    if node.active:
+        send(client, image_message()[0])
+    assert change_state(client, transition)
+    assert state(client) == State.PRIMARY_STATE_FINALIZED
+    assert node.engine is None and node.count_subscribers('image') == 0
+    assert 'anytime_engine' not in {thread.name for thread in threading.enumerate()}
 
 
 def test_services_say_why_they_cannot_help(perception, client):
