@@ -3,8 +3,9 @@ How soon there is an answer, and how soon computation stops.
 
 preempt: from calling `preempt()` at a random instant, while the worker is busy, to holding the
     newest refinement.
-stop: from the same call to the worker being idle, less the longest piece of that network.
-first: from submitting an image to the first refinement, less the time of the first piece.
+stop: from the same call to the worker being idle, less the longest stage of that network. A stage
+    is here what answers at once: one, or a few that take 0.2 ms together.
+first: from submitting an image to the first refinement, less the time of the first stage.
 """
 
 import random
@@ -16,18 +17,15 @@ import numpy as np
 import torch
 
 
-def piece_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -> np.ndarray:
-    """Return the median seconds of each piece, run by the engine's own runner while it is idle."""
+def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -> np.ndarray:
+    """Return the median seconds between reports of the engine's own runner while it is idle."""
     runner, seconds = engine._refiner._runner, []
+    images = engine.model.preprocessing(image)
     with torch.inference_mode():
-        runner.begin(engine.model.preprocessing(image))
         for _ in range(passes):
-            row = []
-            for index in range(runner.piece_count):
-                started = time.perf_counter()
-                runner.run(index)
-                row.append(time.perf_counter() - started)
-            seconds.append(row)
+            ends = [time.perf_counter()]
+            runner.run(images, lambda answers, ends=ends: ends.append(time.perf_counter()) or True)
+            seconds.append(np.diff(ends))
     return np.median(seconds, axis=0)
 
 
@@ -37,7 +35,7 @@ def measure(units: int, channels: int, device: str, threads: int, instants: int)
     chance = random.Random(0)
     answers, stops, firsts = [], [], []
     with AnytimeEngine(measuring.network(units, channels), device, threads=threads) as engine:
-        pieces = piece_seconds(engine, image)
+        stages = stage_seconds(engine, image)
         whole = float(engine.profile.median[-1])
         list(engine.refine(image))
         while len(answers) < instants:
@@ -54,17 +52,17 @@ def measure(units: int, channels: int, device: str, threads: int, instants: int)
             stopped = time.monotonic()
             while engine._idle_since < submitted:
                 time.sleep(2e-5)
-            stops.append(engine._idle_since - stopped - pieces.max())
+            stops.append(engine._idle_since - stopped - stages.max())
             assert answer.arrival == image_pass.arrival
         for _ in range(min(instants, 500)):
-            firsts.append(next(iter(engine.refine(image))).elapsed - pieces[0])
+            firsts.append(next(iter(engine.refine(image))).elapsed - stages[0])
             time.sleep(0.002)
         runner = engine.runner
     return {'network': f'({units},{channels})', 'runner': runner, 'instants': len(answers),
-            'longest_piece_ms': round(1e3 * float(pieces.max()), 3),
+            'longest_stage_ms': round(1e3 * float(stages.max()), 3),
             'preempt_us': measuring.quantiles(answers, 1e6),
-            'stop_beyond_piece_ms': measuring.quantiles(stops),
-            'first_beyond_piece_ms': measuring.quantiles(firsts)}
+            'stop_beyond_stage_ms': measuring.quantiles(stops),
+            'first_beyond_stage_ms': measuring.quantiles(firsts)}
 
 
 def main() -> None:

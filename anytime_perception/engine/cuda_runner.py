@@ -6,9 +6,9 @@ kernels. A captured graph is launched at once, so the time between two exits is 
 """
 
 from anytime_perception.engine.folding import fold
+from anytime_perception.engine.runner import Answered
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.networks.layers import probabilities
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,39 +26,35 @@ class CudaGraphRunner:
     name = 'cuda_graphs'
 
     def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):
-        self.piece_count = len(network.stages)
         self._stream = torch.cuda.Stream(device)
         self._staging = torch.zeros(network.image_shape).pin_memory()
         self._images = torch.zeros(network.image_shape, device=device).contiguous(
             memory_format=torch.channels_last)
         self._graphs: list[torch.cuda.CUDAGraph] = []
-        self._answers: list[Tensor | None] = []  # (classes,) in pinned memory
+        self._answers: list[Tensor] = []  # (exits, classes) in pinned memory
         self._done = [torch.cuda.Event() for _ in network.stages]
-        self._launched = 0
         self._capture(network, device)
 
-    def begin(self, images: Tensor) -> None:
-        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
+    def run(self, images: Tensor, answered: Answered) -> None:
+        """Replay graph after graph as long as `answered` wants more."""
         self._stream.synchronize()  # with what was launched ahead for the image before
         self._staging.copy_(images)
         with torch.cuda.stream(self._stream):
             self._images.copy_(self._staging, non_blocking=True)
-        self._launched = 0
-
-    def run(self, index: int) -> list[np.ndarray]:
-        """Run stage `index` after those before it; return its exit's probabilities, if any."""
-        with torch.cuda.stream(self._stream):
-            while self._launched < min(index + 2, self.piece_count):
-                self._graphs[self._launched].replay()
-                self._done[self._launched].record(self._stream)
-                self._launched += 1
-        self._done[index].synchronize()
-        answer = self._answers[index]
-        return [] if answer is None else [answer.numpy().copy()]
+        launched = 0
+        for index, answer in enumerate(self._answers):
+            with torch.cuda.stream(self._stream):
+                while launched < min(index + 2, len(self._graphs)):
+                    self._graphs[launched].replay()
+                    self._done[launched].record(self._stream)
+                    launched += 1
+            self._done[index].synchronize()
+            if not answered(answer.numpy().copy()):
+                return
 
     def _capture(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device) -> None:
-        stages = [(fold(stage.trunk).eval().to(device, memory_format=torch.channels_last),
-                   None if stage.head is None else fold(stage.head).eval().to(device),
+        stages = [(fold(stage.trunk).to(device, memory_format=torch.channels_last),
+                   None if stage.head is None else fold(stage.head).to(device),
                    stage.takes_image) for stage in network.stages]
         # Held, since graphs know their weights by address only.
         self._modules = [module for trunk, head, _ in stages for module in (trunk, head)]
@@ -77,11 +73,12 @@ class CudaGraphRunner:
         features = self._images
         for trunk, head, takes_image in stages:
             graph = torch.cuda.CUDAGraph()
-            answer = None if head is None else torch.zeros(network.num_classes).pin_memory()
+            answer = torch.zeros(int(head is not None), network.num_classes)
+            answer = answer if head is None else answer.pin_memory()
             with torch.cuda.graph(graph, pool=pool, stream=self._stream):
                 features = trunk(self._images if takes_image else features)
                 if head is not None:
-                    scores = probabilities(head(features))[0]
+                    scores = probabilities(head(features))
                     answer.copy_(scores, non_blocking=True)
                     self._held.append(scores)
             self._held.append(features)

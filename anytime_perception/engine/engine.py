@@ -1,5 +1,6 @@
 """The engine: one worker thread, a place for the newest image, and an answer at any moment."""
 
+import atexit
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+from anytime_perception.engine.answers import Answers
 from anytime_perception.engine.budget import Budget
 from anytime_perception.engine.device import choose_device
 from anytime_perception.engine.image_pass import ImagePass
@@ -80,12 +82,8 @@ class AnytimeEngine:
         self.counts = Counts()
         self.failure: Exception | None = None
         self._threads = threads
-        self._current: ImagePass | None = None  # in flight, or the last that was
-        self._started = 0.0                     # when it was taken
+        self._answers = Answers()
         self._places = Places()
-        # The newest of the passes before the current one: of each stream and (None) of all.
-        self._last: dict[Hashable, Refinement] = {}
-        self._forgotten = 0.0  # answers about images that arrived before are not given any more
         self._closing = False
         self._idle_since = 0.0  # when the worker last had nothing to do; benchmarks look at it
         self._wake = threading.Condition(threading.Lock())
@@ -93,7 +91,13 @@ class AnytimeEngine:
         self._worker = threading.Thread(
             target=self._work, args=(ready,), name='anytime_engine', daemon=True)
         self._worker.start()
-        self._refiner = ready.result()
+        # A program that ends while the network runs would abort: the thread can't be ended then.
+        atexit.register(self.close)
+        try:
+            self._refiner = ready.result()
+        except Exception:
+            self.close()
+            raise
         self.confidence = confidence
 
     def __enter__(self) -> 'AnytimeEngine':
@@ -123,12 +127,7 @@ class AnytimeEngine:
 
         None before the first. Never waits.
         """
-        return self._newest_of(None)
-
-    def _newest_of(self, stream: Hashable | None) -> Refinement | None:
-        current = self._in_flight(stream)
-        newest = (current.newest if current is not None else None) or self._last.get(stream)
-        return newest if newest is not None and newest.arrival >= self._forgotten else None
+        return self._answers.newest(None)
 
     def refine(self, image: np.ndarray,
                budget: float | Budget | None = None) -> Iterator[Refinement]:
@@ -203,14 +202,10 @@ class AnytimeEngine:
         refinement, and the image in flight stops at its first exit. None if nothing was ever
         answered. With `stream`, only that stream's images are looked at and stopped.
         """
-        current = self._in_flight(stream)
+        current = self._answers.in_flight(stream)
         if current is not None:
             current.stop(Status.PREEMPTED)
-        return self._newest_of(stream)
-
-    def _in_flight(self, stream: Hashable | None) -> ImagePass | None:
-        current = self._current
-        return current if current is not None and stream in (None, current.stream) else None
+        return self._answers.newest(stream)
 
     def set_budget(self, budget: float | Budget | None, current_only: bool = False,
                    stream: Hashable | None = None) -> None:
@@ -225,7 +220,7 @@ class AnytimeEngine:
 
         """
         budget = Budget.of(budget)
-        current = self._in_flight(stream)
+        current = self._answers.in_flight(stream)
         if not current_only:
             self.budget = budget
         elif current is not None:
@@ -235,16 +230,17 @@ class AnytimeEngine:
         """Drop the images that wait, stop the one in flight, and forget every answer."""
         with self._wake:
             waiting = self._places.clear()
-            self._forgotten = time.monotonic()
+            self._answers.forget()
         for image_pass in waiting:
             image_pass.drop()
-        if self._current is not None:
-            self._current.stop(Status.PREEMPTED)
+        if self._answers.current is not None:
+            self._answers.current.stop(Status.PREEMPTED)
 
     def close(self) -> None:
-        """Stop after the piece in flight and end the worker thread; safe to call twice."""
+        """Stop after the stage in flight and end the worker thread; safe to call twice."""
         self._close_entry()
         self._worker.join()
+        atexit.unregister(self.close)
 
     def _close_entry(self, error: Exception | None = None) -> None:
         """Take nothing more; what waits ends, or fails with `error`."""
@@ -272,7 +268,7 @@ class AnytimeEngine:
                 try:
                     refiner.refine(
                         image_pass, max(0.0, self._idle_since - image_pass.arrival),
-                        lambda: self._places.supersede(image_pass, self._started),
+                        lambda: self._places.supersede(image_pass, self._answers.started),
                         lambda: self._closing)
                 except Exception as error:
                     self.counts.failed += 1
@@ -295,10 +291,7 @@ class AnytimeEngine:
             self._wake.wait_for(lambda: self._places or self._closing)
             if self._closing:
                 return None
-            current = self._current
-            if current is not None and current.newest is not None:
-                self._last[None] = self._last[current.stream] = current.newest
-            self._started = time.monotonic()
-            self._current = self._places.take()
+            image_pass = self._places.take()
+            self._answers.begin(image_pass)
             self.counts.started += 1
-            return self._current
+            return image_pass

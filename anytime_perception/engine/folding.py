@@ -9,7 +9,7 @@ import copy
 from anytime_perception.networks.layers import CoarseExit, Unit
 from torch import nn, Tensor
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class FoldedUnit(nn.Module):
@@ -23,8 +23,8 @@ class FoldedUnit(nn.Module):
     def __init__(self, unit: Unit):
         super().__init__()
         self.norm = copy.deepcopy(unit.norm1)
-        self.conv1 = fuse_conv_bn_eval(unit.conv1, unit.norm2)
-        self.conv2 = fuse_conv_bn_eval(unit.conv2, unit.norm3)
+        self.conv1 = _fuse(unit.conv1, unit.norm2)
+        self.conv2 = _fuse(unit.conv2, unit.norm3)
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = functional.relu(self.conv1(self.norm(features)), inplace=True)
@@ -33,22 +33,35 @@ class FoldedUnit(nn.Module):
 
 def fold(module: nn.Module) -> nn.Module:
     """
-    Return a copy of `module` (in evaluation mode) that computes the same with less work.
+    Return a copy of `module`, in evaluation mode, that computes the same with less work.
 
-    Modules with nothing to fold are copied as they are.
+    Modules with nothing to fold are copied as they are; `module` itself stays as it is.
     """
+    return _fold(module).eval()
+
+
+def _fold(module: nn.Module) -> nn.Module:
     if isinstance(module, Unit):
         return FoldedUnit(module)
     if isinstance(module, CoarseExit):
         folded = copy.deepcopy(module)
-        folded.look = fold(module.look)
+        folded.look = _fold(module.look)
         return folded
     if not isinstance(module, nn.Sequential):
         return copy.deepcopy(module)
     layers: list[nn.Module] = []
     for layer in module:
         if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
-            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
+            layers[-1] = _fuse(layers[-1], layer)
         else:
-            layers.append(fold(layer))
+            layers.append(_fold(layer))
     return nn.Sequential(*layers)
+
+
+def _fuse(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Return one convolution for both; torch's own refuses those in training mode."""
+    fused = copy.deepcopy(conv)
+    fused.weight, fused.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+        norm.bias)
+    return fused

@@ -1,126 +1,116 @@
 """
 Running a network with OpenVINO, the quickest there is on the CPU, and still stoppable.
 
-A graph that is run whole can't be stopped with its answers so far, and one graph per stage pays
-for every boundary. So stages are joined to pieces, as long as a piece ends soon enough.
+The whole network is one graph, which reports answers while it runs, and can be stopped at each
+report. Reports cost something, so stages that take little time together report together.
 """
 
 import time
 
 from anytime_perception.engine.folding import fold
 from anytime_perception.engine.openvino_graph import add_layers
+from anytime_perception.engine.openvino_report import Report, Reporter
+from anytime_perception.engine.runner import Answered
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence, Stage
 import numpy as np
 import openvino
+from openvino import InferRequest, Node
 from openvino import opset13 as ops
+import torch
 from torch import Tensor
 
-# How much longer than its longest stage a piece may take: what stopping may cost more than
-# stopping after every stage would.
-_LONGER_SECONDS = 0.0002
+# Stages that take no more than this together report together: what stopping may cost more than
+# if every stage could be stopped.
+_TOGETHER_SECONDS = 0.0002
 _TRIALS = 20
 
 
 class OpenvinoRunner:
     """
-    Runs pieces of several stages, each one compiled graph with its exits as outputs.
-
-    The first piece ends with the first exit, so that the first answer comes early. Tensors are
-    bound once, and features pass between pieces channels-last, as the kernels have them.
+    Runs the whole network as one compiled graph that reports answers as they come.
 
     Raises
     ------
     NotImplementedError: for a network with layers that are none of ours.
+    RuntimeError: if OpenVINO would run the graph in another order than the network's.
 
     """
 
     name = 'openvino'
 
     def __init__(self, network: AnytimeNetwork | AnytimeSequence, threads: int):
-        self._core = openvino.Core()
-        self._settings = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads,
-                          'INFERENCE_PRECISION_HINT': 'f32'}
         self._images = np.zeros(network.image_shape, np.float32)
-        self._pieces: list[_Piece] = []
+        self._classes = network.num_classes
         stages = list(network.stages)
-        first = next(index for index, stage in enumerate(stages) if stage.head is not None) + 1
-        groups = group_stages(stages[first:], stages[first - 1].cost,
-                              self._seconds_per_mac(stages))
-        for group in [stages[:first], *groups]:
-            self._pieces.append(self._piece(group))
-        self.piece_count = len(self._pieces)
+        self._reporter, self._request = self._compile([[stage] for stage in stages], threads)
+        groups = group_stages(stages, self._stage_seconds())
+        if len(groups) < len(stages):
+            self._reporter, self._request = self._compile(groups, threads)
 
-    def begin(self, images: Tensor) -> None:
-        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
+    def run(self, images: Tensor, answered: Answered) -> None:
+        """Run the graph as long as `answered` wants more."""
         self._images[...] = images.numpy()
+        self._reporter.run(self._request, answered)
 
-    def run(self, index: int) -> list[np.ndarray]:
-        """Run piece `index` after those before it; return its exits' probabilities (classes,)."""
-        return self._pieces[index].run()
+    def _compile(self, groups: list[list[Stage]], threads: int) -> tuple[Reporter, InferRequest]:
+        reporter = Reporter(len(groups))
+        parameter = features = ops.parameter(list(self._images.shape), np.float32)
+        reports = []
+        for position, group in enumerate(groups):
+            scores = []
+            for stage in group:
+                features = add_layers(
+                    fold(stage.trunk), parameter if stage.takes_image else features)
+                if stage.head is not None:
+                    scores.append(add_layers(fold(stage.head), features))
+            told = (ops.softmax(ops.concat(scores, 0), 1) if scores
+                    else _nothing(features, self._classes))
+            reports.append(Report([told], reporter, len(scores), position))
+        model = openvino.Model(reports, [parameter])
+        request = openvino.Core().compile_model(
+            model, 'CPU', settings(threads)).create_infer_request()
+        # The request does not keep the array alive that its tensor is made of.
+        request.set_input_tensor(openvino.Tensor(self._images, shared_memory=True))
+        return reporter, request
 
-    def _piece(self, stages: list[Stage]) -> '_Piece':
-        features = None if stages[0].takes_image else self._pieces[-1].features
-        return _Piece(self._core, self._settings, stages, self._images, features)
-
-    def _seconds_per_mac(self, stages: list[Stage]) -> float:
-        """Return how quick this machine is, by running the last network in one piece."""
-        start = max(index for index, stage in enumerate(stages) if stage.takes_image)
-        cost = stages[-1].cost - (stages[start - 1].cost if start else 0)
-        piece, seconds = self._piece(stages[start:]), []
+    def _stage_seconds(self) -> np.ndarray:
+        """Return how long each stage takes on this machine."""
+        trials = []
         for _ in range(_TRIALS):
-            started = time.perf_counter()
-            piece.run()
-            seconds.append(time.perf_counter() - started)
-        return min(seconds) / cost  # other processes can only have slowed it down
+            ends = [time.perf_counter()]
+            self.run(torch.from_numpy(self._images),
+                     lambda _: ends.append(time.perf_counter()) or True)
+            trials.append(np.diff(ends))
+        return np.min(trials, axis=0)  # other processes can only have slowed it down
 
 
-class _Piece:
-    """Some consecutive stages of one network as a compiled graph with its tensors bound."""
-
-    def __init__(self, core: openvino.Core, settings: dict, stages: list[Stage],
-                 images: np.ndarray, features: np.ndarray | None):
-        takes = images if features is None else features
-        parameter = ops.parameter(list(takes.shape), np.float32)
-        node = parameter
-        if features is not None:
-            node = ops.transpose(node, np.array([0, 3, 1, 2]))
-        results = []
-        for stage in stages:
-            node = add_layers(fold(stage.trunk), node)
-            if stage.head is not None:
-                results.append(ops.softmax(add_layers(fold(stage.head), node), 1))
-        results.append(ops.transpose(node, np.array([0, 2, 3, 1])))
-        model = openvino.Model(results, [parameter])
-        self._request = core.compile_model(model, 'CPU', settings).create_infer_request()
-        outputs = [np.zeros(list(result.output(0).shape), np.float32) for result in results]
-        # The request does not keep the arrays alive that its tensors are made of.
-        self._arrays = [takes, *outputs]
-        self._request.set_input_tensor(openvino.Tensor(takes, shared_memory=True))
-        for index, output in enumerate(outputs):
-            self._request.set_output_tensor(index, openvino.Tensor(output, shared_memory=True))
-        *self._answers, self.features = outputs
-
-    def run(self) -> list[np.ndarray]:
-        self._request.infer()
-        return [answer[0].copy() for answer in self._answers]
+def settings(threads: int) -> dict:
+    """Return the settings of a graph that is run alone and at once, on `threads` threads."""
+    # A thread that is pinned to a core waits there for others, while the next core is idle.
+    return {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads,
+            'ENABLE_CPU_PINNING': False, 'INFERENCE_PRECISION_HINT': 'f32'}
 
 
-def group_stages(stages: list[Stage], cost_before: int, seconds_per_mac: float
-                 ) -> list[list[Stage]]:
+def group_stages(stages: list[Stage], seconds: np.ndarray) -> list[list[Stage]]:
     """
-    Join consecutive stages to groups that take little longer than their longest stage.
+    Join consecutive stages to groups, as long as a group takes no more than 0.2 ms.
 
-    Their costs grow from `cost_before`, the MACs of what is run before them. `seconds_per_mac`
-    is how quick the machine is. A network's first stage begins a group.
+    The first exit answers alone, so that it comes early. `seconds` is how long each stage takes.
     """
+    first = next(index for index, stage in enumerate(stages) if stage.head is not None)
     groups: list[list[Stage]] = []
-    total = longest = 0.0
-    for stage in stages:
-        seconds = (stage.cost - cost_before) * seconds_per_mac
-        cost_before = stage.cost
-        total, longest = total + seconds, max(longest, seconds)
-        if not groups or stage.takes_image or total > longest + _LONGER_SECONDS:
+    total = 0.0
+    for index, (stage, taken) in enumerate(zip(stages, seconds)):
+        total += taken
+        if not groups or index == first + 1 or total > _TOGETHER_SECONDS:
             groups.append([])
-            total = longest = seconds
+            total = taken
         groups[-1].append(stage)
     return groups
+
+
+def _nothing(features: Node, classes: int) -> Node:
+    """Return a row in the form of an answer that costs nothing and follows `features`."""
+    zeros, ones = np.zeros(4, np.int64), np.ones(4, np.int64)
+    number = ops.strided_slice(features, zeros, ones, ones, [0] * 4, [0] * 4)
+    return ops.tile(ops.reshape(number, np.array([1, 1]), False), np.array([1, classes]))

@@ -31,7 +31,7 @@ class LatencyProfile:
         typical = np.median(elapsed, axis=0)
         self._since_first = typical - typical[0]
         self._typical_first = max(float(typical[0]), 1e-9)
-        # Exits of one piece answer together: there is no step between them.
+        # Exits that are reported together have no step between them.
         self._typical_step = np.diff(typical, prepend=0.0)
         self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)

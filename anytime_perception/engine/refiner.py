@@ -1,6 +1,6 @@
-"""What the worker thread does with one image: piece after piece, until the pass has ended."""
+"""What the worker thread does with one image: stage after stage, until the pass has ended."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import time
 
 from anytime_perception.carried_answer import CarriedAnswer
@@ -33,7 +33,10 @@ class Refiner:
     def __init__(self, model: Model, runner: Runner):
         self._model = model
         self._runner = runner
-        self._exits = model.network.exits
+        exits, whole = model.network.exits, model.network.exits[-1].cost
+        # What every refinement of an exit says: the first fields of Refinement.
+        self._exits = [(index, len(exits), stage.network_index, stage.depth, stage.cost,
+                        stage.cost / whole) for index, stage in enumerate(exits)]
         self.confidence: float | None = None
         self.failures_in_a_row = 0
         self.profile = LatencyProfile(self._measure())
@@ -43,7 +46,7 @@ class Refiner:
         """
         Compute until the pass has ended, which was `queued` for some seconds behind others.
 
-        `superseded` and `closing` say, between pieces, whether a newer image waits and whether
+        `superseded` and `closing` say, between stages, whether a newer image waits and whether
         the engine closes.
 
         Raises
@@ -52,64 +55,62 @@ class Refiner:
 
         """
         elapsed: list[float] = []  # until each exit so far
+        carry = self._model.carry
+        carried = CarriedAnswer(carry) if carry else None
+
+        def answered(answers: np.ndarray) -> bool:
+            """Take what was computed; return whether there is a need of more."""
+            if carried is not None:
+                answers = [carried.add(alone) for alone in answers]
+            now = time.monotonic()
+            self._add(image_pass, answers, len(elapsed), now, superseded)
+            elapsed.extend([now - image_pass.arrival] * len(answers))
+            if closing():
+                image_pass.stop(Status.PREEMPTED)
+                image_pass.drop()
+            return not image_pass.ended
+
         try:
             image = image_pass.image
             images = self._model.preprocessing(image() if callable(image) else image)
-            self._trying(self._runner.begin, images)
-            carry = self._model.carry
-            carried = CarriedAnswer(carry) if carry else None
-            for index in range(self._runner.piece_count):
-                answers = self._trying(self._runner.run, index)
-                if carried is not None:
-                    answers = [carried.add(alone) for alone in answers]
-                now = time.monotonic()
-                self._add(image_pass, answers, len(elapsed), now, superseded)
-                elapsed += [now - image_pass.arrival] * len(answers)
-                if not answers and now > image_pass.deadline:
-                    image_pass.stop(Status.BUDGET_SPENT)
-                if not answers and superseded():
-                    image_pass.stop(Status.SUPERSEDED)
-                if closing():
-                    image_pass.stop(Status.PREEMPTED)
-                    image_pass.drop()
-                if image_pass.ended:
-                    break
+            try:
+                self._runner.run(images, answered)
+            except Exception:
+                self.failures_in_a_row += 1
+                raise
             self.failures_in_a_row = 0
         finally:
             self.profile.learn(elapsed, queued)
 
-    def _trying(self, call: Callable, argument):
-        try:
-            return call(argument)
-        except Exception:
-            self.failures_in_a_row += 1
-            raise
-
-    def _add(self, image_pass: ImagePass, answers: list[np.ndarray], exit_index: int, now: float,
-             superseded: Callable[[], bool]) -> None:
-        """Add the answers of a piece to the pass, or end the pass if they came too late."""
-        if answers and exit_index > 0 and now > image_pass.deadline:
+    def _add(self, image_pass: ImagePass, answers: Sequence[np.ndarray], exit_index: int,
+             now: float, superseded: Callable[[], bool]) -> None:
+        """Add answers that came together, or end the pass if they came too late."""
+        if now > image_pass.deadline and (exit_index > 0 or not len(answers)):
             image_pass.stop(Status.BUDGET_SPENT)  # the answer before was there in time
-            return
-        following = exit_index + len(answers)
-        refinements = []
-        for exit_index, probabilities in enumerate(answers, start=exit_index):
-            stage, whole = self._exits[exit_index], self._exits[-1].cost
-            if exit_index + 1 == len(self._exits):
-                status = Status.COMPLETE
-            elif self.confidence is not None and probabilities.max() >= self.confidence:
-                status = Status.CONFIDENT
-            elif exit_index + 1 < following:
-                status = Status.REFINING
-            elif now + self.profile.step[following] > image_pass.deadline:
-                status = Status.BUDGET_SPENT
-            else:
-                status = Status.SUPERSEDED if superseded() else Status.REFINING
-            refinements.append(Refinement(
-                exit_index, len(self._exits), stage.network_index, stage.depth, stage.cost,
-                stage.cost / whole, probabilities, now - image_pass.arrival, image_pass.arrival,
-                image_pass.deadline - image_pass.arrival, status, image_pass.tag))
-        image_pass.add(*refinements)
+        elif len(answers):
+            following = exit_index + len(answers)
+            image_pass.add(*(
+                self._refinement(image_pass, index, probabilities, now, following, superseded)
+                for index, probabilities in enumerate(answers, start=exit_index)))
+        elif superseded():
+            image_pass.stop(Status.SUPERSEDED)
+
+    def _refinement(self, image_pass: ImagePass, index: int, probabilities: np.ndarray,
+                    now: float, following: int, superseded: Callable[[], bool]) -> Refinement:
+        """Return the refinement of exit `index`; `following` is the next that is computed."""
+        if index + 1 == len(self._exits):
+            status = Status.COMPLETE
+        elif self.confidence is not None and probabilities.max() >= self.confidence:
+            status = Status.CONFIDENT
+        elif index + 1 < following:
+            status = Status.REFINING
+        elif now + self.profile.step[following] > image_pass.deadline:
+            status = Status.BUDGET_SPENT
+        else:
+            status = Status.SUPERSEDED if superseded() else Status.REFINING
+        return Refinement(
+            *self._exits[index], probabilities, now - image_pass.arrival, image_pass.arrival,
+            image_pass.deadline - image_pass.arrival, status, image_pass.tag)
 
     def _measure(self) -> np.ndarray:
         """Warm up, then return the seconds from an image to each exit (passes, exits)."""
@@ -118,12 +119,18 @@ class Refiner:
         end = time.monotonic() + _PROFILE_SECONDS
         while len(passes) < _PROFILE_PASSES + _WARM_UP_PASSES and (
                 len(passes) <= _WARM_UP_PASSES or time.monotonic() < end):
-            arrival = time.monotonic()
-            self._runner.begin(self._model.preprocessing(image))
-            elapsed: list[float] = []
-            for index in range(self._runner.piece_count):
-                answers = self._runner.run(index)
-                elapsed += [time.monotonic() - arrival] * len(answers)
-            passes.append(elapsed)
+            passes.append(self._time_one(image))
             time.sleep(_PROFILE_PAUSE)
         return np.array(passes[_WARM_UP_PASSES:])
+
+    def _time_one(self, image: np.ndarray) -> list[float]:
+        """Return the seconds from an image to each exit."""
+        elapsed: list[float] = []
+        arrival = time.monotonic()
+
+        def answered(answers: np.ndarray) -> bool:
+            elapsed.extend([time.monotonic() - arrival] * len(answers))
+            return True
+
+        self._runner.run(self._model.preprocessing(image), answered)
+        return elapsed

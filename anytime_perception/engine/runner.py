@@ -1,11 +1,10 @@
 """
-How a network is run on a device, piece by piece, behind one small interface.
+How a network is run on a device, stage by stage, behind one small interface.
 
-Only the engine's worker thread calls it. A piece is one or more stages that are run without a
-stop; all their exits answer when it ends.
+Only the engine's worker thread calls it.
 """
 
-import copy
+from collections.abc import Callable
 import logging
 from typing import Protocol
 
@@ -19,6 +18,9 @@ from torch import nn, Tensor
 _logger = logging.getLogger(__name__)
 RUNNERS = ('auto', 'torch', 'openvino', 'cuda_graphs')
 _AGREEMENT = 0.02  # of probabilities: a GPU may compute with TF32
+# Takes the probabilities (exits, classes) of the exits that have answered since the last call, of
+# which there may be none; returns whether to go on.
+Answered = Callable[[np.ndarray], bool]
 
 
 class RunnerError(ValueError):
@@ -26,29 +28,22 @@ class RunnerError(ValueError):
 
 
 class Runner(Protocol):
-    """
-    Runs a network piece by piece.
-
-    Attributes
-    ----------
-    name: for people.
-    piece_count: how many pieces make a pass.
-
-    """
+    """Runs a network on an image; `name` is for people."""
 
     name: str
-    piece_count: int
 
-    def begin(self, images: Tensor) -> None:
-        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
+    def run(self, images: Tensor, answered: Answered) -> None:
+        """
+        Run the network on its input (1, channels, size, size), which is on the CPU.
 
-    def run(self, index: int) -> list[np.ndarray]:
-        """Run piece `index` after those before it; return its exits' probabilities (classes,)."""
+        `answered` is called at the end of each stage, or of a few that take no time together.
+        Once it returns False, no further stage is begun. Raises what it raises.
+        """
 
 
 class TorchRunner:
     """
-    Runs each stage as a piece with torch, on the CPU or a GPU.
+    Runs stage by stage with torch, on the CPU or a GPU.
 
     Normalisation is folded and features are kept channels-last.
     """
@@ -57,26 +52,21 @@ class TorchRunner:
 
     def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):
         self.device = device
+        self._none = np.zeros((0, network.num_classes), np.float32)
         self._stages: list[tuple[nn.Module, nn.Module | None, bool]] = []
         for stage in network.stages:
-            trunk = fold(stage.trunk).eval().to(device, memory_format=torch.channels_last)
-            head = None if stage.head is None else fold(stage.head).eval().to(device)
+            trunk = fold(stage.trunk).to(device, memory_format=torch.channels_last)
+            head = None if stage.head is None else fold(stage.head).to(device)
             self._stages.append((trunk, head, stage.takes_image))
-        self.piece_count = len(self._stages)
-        self._images: Tensor | None = None
-        self._features: Tensor | None = None
 
-    def begin(self, images: Tensor) -> None:
-        """Take the network input (1, channels, size, size), on the CPU, for the next runs."""
-        self._images = images.to(self.device, memory_format=torch.channels_last)
-
-    def run(self, index: int) -> list[np.ndarray]:
-        """Run stage `index` after those before it; return its exit's probabilities, if any."""
-        trunk, head, takes_image = self._stages[index]
-        self._features = trunk(self._images if takes_image else self._features)
-        if head is None:
-            return []
-        return [probabilities(head(self._features))[0].cpu().numpy()]
+    def run(self, images: Tensor, answered: Answered) -> None:
+        """Run stage after stage as long as `answered` wants more."""
+        images = features = images.to(self.device, memory_format=torch.channels_last)
+        for trunk, head, takes_image in self._stages:
+            features = trunk(images if takes_image else features)
+            answer = self._none if head is None else probabilities(head(features)).cpu().numpy()
+            if not answered(answer):
+                return
 
 
 def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device, threads: int,
@@ -94,7 +84,6 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     """
     if name not in RUNNERS:
         raise RunnerError(f'runner {name!r} is unknown; allowed: {", ".join(RUNNERS)}')
-    network = copy.deepcopy(network).eval()  # the caller's stays as it is, and where it is
     for runner, kind in (('openvino', 'cpu'), ('cuda_graphs', 'cuda')):
         if name == runner and device.type != kind:
             raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}')
@@ -124,9 +113,18 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
 def _check_agreement(runner: Runner, reference: Runner, image_shape: tuple[int, ...]) -> None:
     """Raise RuntimeError unless both runners answer the same about a random image."""
     images = torch.randn(image_shape, generator=torch.Generator().manual_seed(0))
-    runner.begin(images)
-    reference.begin(images)
-    for index in range(reference.piece_count):
-        for ours, theirs in zip(runner.run(index), reference.run(index)):
-            if not np.allclose(ours, theirs, atol=_AGREEMENT):
-                raise RuntimeError(f'stage {index} does not agree with torch')
+    ours, theirs = answers(runner, images), answers(reference, images)
+    if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=_AGREEMENT):
+        raise RuntimeError('its answers are not those of torch')
+
+
+def answers(runner: Runner, images: Tensor) -> np.ndarray:
+    """Return the probabilities (exits, classes) of every exit."""
+    result: list[np.ndarray] = []
+
+    def answered(answers: np.ndarray) -> bool:
+        result.append(answers)
+        return True
+
+    runner.run(images, answered)
+    return np.concatenate(result)

@@ -3,6 +3,9 @@
 import copy
 import dataclasses
 import gc
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -161,7 +164,7 @@ def test_streams_have_a_place_each_and_the_earliest_deadline_goes_first(gated):
         image_pass._on_refinement = lambda r, name=image_pass.stream: order.append(name)
     for expected in (exclusive, newer, late):
         gates[0].wait_until_reached()
-        assert engine._current is expected
+        assert engine._answers.current is expected
         for gate in gates:
             gate.let_through()
         last = list(expected.refinements())[-1]
@@ -184,7 +187,7 @@ def test_another_stream_s_image_waits_for_its_share_and_an_exclusive_one_for_nob
     goal = engine.submit(IMAGE, stream='goal', exclusive=True)
     gates[0].let_through()
     gates[0].wait_until_reached()
-    assert engine._current is goal
+    assert engine._answers.current is goal
     engine.submit(IMAGE, stream='b')
     assert finish(gates, goal).status is Status.COMPLETE
 
@@ -398,3 +401,21 @@ def test_a_budget_is_counted_from_the_image_s_arrival(engine):
     refinements = list(image_pass.refinements())
     assert [r.status for r in refinements] == [Status.BUDGET_SPENT]
     assert refinements[0].elapsed > 5
+
+
+@pytest.mark.parametrize('runner', ['torch', 'openvino'])
+def test_a_program_that_ends_in_the_middle_of_a_pass_ends_cleanly(runner):
+    if runner == 'openvino':
+        pytest.importorskip('openvino')
+    program = textwrap.dedent(f"""
+        import threading
+        from anytime_perception.engine import AnytimeEngine
+        from anytime_perception.networks import AnytimeNetwork
+        import numpy as np
+        engine = AnytimeEngine(AnytimeNetwork(9, 8, 3).eval(), runner={runner!r})
+        first = threading.Event()
+        engine.submit(np.zeros((9, 9, 3), np.uint8), on_refinement=lambda r: first.set())
+        assert first.wait(20)
+    """)
+    ended = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, '')

@@ -1,0 +1,109 @@
+"""
+Answers out of the middle of a running OpenVINO graph, and stopping it there.
+
+OpenVINO hands out what a graph computes once all of it has run. But an operation may be written
+in Python, and is then called when its turn comes: one behind the exits reports their answers while
+the rest of the graph is still to be computed.
+"""
+
+import ctypes
+import threading
+import weakref
+
+from anytime_perception.engine.runner import Answered
+import numpy as np
+from openvino import InferRequest, Node, Op, PartialShape, Type
+
+
+class Reporter:
+    """
+    Passes on what the `count` operations of one graph report, from OpenVINO's thread.
+
+    It is part of the graph, so it knows the graph's request during a run only: neither would ever
+    be freed otherwise.
+    """
+
+    def __init__(self, count: int):
+        self._count = count
+        # OpenVINO's clones too: it calls them, but leaves keeping them alive to us.
+        self.reports: list[Report] = []
+        self._answered: Answered | None = None
+        self._request: InferRequest | None = None
+        self._next = 0
+        self._stopped = False
+        self._error: Exception | None = None
+        self._of_thread = threading.local()
+
+    def run(self, request: InferRequest, answered: Answered) -> None:
+        """Run the graph until its end, or until `answered` has had enough."""
+        self._request, self._answered = request, answered
+        self._next, self._stopped, self._error = 0, False, None
+        try:
+            request.start_async()
+            request.wait()
+        except RuntimeError:  # a cancelled request says so
+            if not self._stopped:
+                raise
+        finally:
+            self._request = self._answered = None
+        if self._error is not None:
+            raise self._error
+
+    def take(self, answers: np.ndarray, position: int) -> None:
+        """Pass on one report of `count`, on OpenVINO's thread, in the middle of the graph."""
+        self._keep_thread_state()
+        try:
+            if position != self._next:
+                raise RuntimeError(f'OpenVINO computed part {position} before {self._next}')
+            self._next += 1
+            if self._answered(answers):
+                return
+        except Exception as error:
+            self._error = error
+        if self._next < self._count:
+            self._stopped = True
+            self._request.cancel()
+
+    def _keep_thread_state(self) -> None:
+        """
+        Keep what Python knows of this thread, which is not one of its own.
+
+        It would be made and thrown away for every report, which costs ten times the report.
+        """
+        if not hasattr(self._of_thread, 'kept'):
+            self._of_thread.kept = True
+            ctypes.pythonapi.PyGILState_Ensure()
+
+
+class Report(Op):
+    """
+    The operation that reports its input when its turn comes.
+
+    The input is answers (exits, classes), or one row without a meaning where `exits` is 0. The
+    output is a number without a meaning: a graph keeps only what leads to an output.
+    """
+
+    def __init__(self, inputs: list, reporter: Reporter, exits: int, position: int):
+        # Given itself to keep alive, as is usual, it would never be freed, and with it the graph.
+        super().__init__(None, inputs)
+        self._reporter = weakref.ref(reporter)  # which keeps this
+        self._exits = exits
+        self._position = position
+        reporter.reports.append(self)
+
+    def validate_and_infer_types(self) -> None:
+        """Say what comes out."""
+        self.set_output_type(0, Type.f32, PartialShape([1]))
+
+    def clone_with_new_inputs(self, inputs: list) -> Node:
+        """Return the same operation elsewhere."""
+        return Report(inputs, self._reporter(), self._exits, self._position)
+
+    def has_evaluate(self) -> bool:
+        """Say that it can be run."""
+        return True
+
+    def evaluate(self, _outputs, inputs) -> bool:
+        """Report; the memory is OpenVINO's, so a copy."""
+        self._reporter().take(inputs[0].data[:self._exits].copy(), self._position)
+        return True
