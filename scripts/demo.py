@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 
+SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-n3-c16.safetensors'
 _SHARED_MEMORY = Path('/dev/shm')
 _PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 10
@@ -30,20 +31,24 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--output', type=Path, default=Path('build/demo'),
                         help='folder for models, logs, summary.json and summary.png (%(default)s)')
     parser.add_argument('--model', type=Path,
-                        help='a model file of your own, instead of training one')
-    parser.add_argument('--images', type=Path,
-                        help='a folder of class folders of pictures for the camera, '
-                             'instead of held-out digits')
+                        help='a model file of your own')
+    parser.add_argument('--images',
+                        help='what the camera shows instead of held-out digits: a folder of '
+                             'pictures (in class folders, for accuracy), a video, or the number '
+                             'of a webcam; the model is then the one that ships, for the ten '
+                             'everyday classes of CIFAR-10, unless --model names another')
     parser.add_argument('--rate', type=float, default=15,
                         help='camera frames per second (%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     options = parser.parse_args()
     if not options.seconds > 0:
         parser.error(f'--seconds is {options.seconds}; it must be positive')
-    for name in ('model', 'images'):
-        path = getattr(options, name)
-        if path is not None and not path.exists():
-            parser.error(f'--{name}: there is no {path}')
+    if options.model is not None and not options.model.exists():
+        parser.error(f'--model: there is no {options.model}')
+    if options.images and not options.images.isdecimal() and not Path(options.images).exists():
+        parser.error(f'--images: there is no {options.images}')
+    if options.images is not None and options.model is None:
+        options.model = SHIPPED
     return options
 
 
@@ -57,7 +62,7 @@ def main() -> int:
     before = set(_SHARED_MEMORY.iterdir()) if _SHARED_MEMORY.is_dir() else set()
     try:
         model = options.model or train(options.output)
-        images = options.images or export_digits(options.output)
+        images = options.images or str(export_digits(options.output).resolve())
         finished = play(options, model, images)
         return report(options.output) if finished else 1
     except KeyboardInterrupt:
@@ -95,7 +100,7 @@ def export_digits(output: Path) -> Path:
     return folder / 'test'
 
 
-def play(options: argparse.Namespace, model: Path, images: Path) -> bool:
+def play(options: argparse.Namespace, model: Path, images: str) -> bool:
     """
     Run the three processes until the planner ends; return success.
 
@@ -109,7 +114,7 @@ def play(options: argparse.Namespace, model: Path, images: Path) -> bool:
     summary.unlink(missing_ok=True)
     commands = {
         'perception_node': {'model': model.resolve(), 'device': options.device},
-        'camera': {'images': images.resolve(), 'rate': options.rate},
+        'camera': {'images': images, 'rate': options.rate},
         'planner': {'seconds': options.seconds, 'output': summary.resolve()},
     }
     print(f'\nCamera, perception node and planner: three processes over DDS, on ROS_DOMAIN_ID='
