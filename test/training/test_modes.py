@@ -30,7 +30,7 @@ def test_every_scheme_goes_with_every_strategy(tmp_path, scheme, strategy):
     trained = [3] if scheme == 'optimal' else [1, 2, 3]
     for index in (1, 2, 3):
         assert (row[f'loss_{index}'] != '') == (index in trained)
-    if strategy not in ('none', 'adaloss'):
+    if strategy not in ('none', 'adaloss') and scheme != 'optimal':
         assert sum(int(row[f'chosen_{index}']) for index in trained) == 1438 // 256
 
 
@@ -92,7 +92,7 @@ def test_plans_of_the_modes():
     joint, = plan('joint', network, weights.sieve(6))
     assert joint.exits == (0, 1, 2, 3, 4, 5) and joint.alternates
     opt, = plan('joint', network, weights.optimal(6, 2))
-    assert opt.exits == (2,) and opt.weights.tolist() == [1.0]
+    assert opt.exits == (2,) and opt.weights.tolist() == [1.0] and not opt.alternates
     first, second = plan('mixed', network, weights.sieve(6))
     assert first.exits == (5,) and second.exits == joint.exits and second.alternates
     final, heads = plan('midfeat', network, weights.sieve(6))

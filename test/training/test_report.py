@@ -131,6 +131,24 @@ def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):
     assert found == pytest.approx({modern: 20, both: 10})
 
 
+def test_modes_that_train_exits_one_by_one_are_methods_and_mixed_is_a_recipe(tmp_path):
+    write_run(tmp_path / 'midfeat', 0.6, mode='midfeat', weights='optimal', strategy='aann')
+    write_run(tmp_path / 'mixed', 0.3, mode='mixed', strategy='aann')
+    write_run(tmp_path / 'opt', 0.2, weights='optimal')
+    write_run(tmp_path / 'mixed opt', 0.1, mode='mixed', weights='optimal')
+    log = tmp_path / 'mixed' / 'n9' / 'log.csv'  # in its first phase one exit is trained
+    header, first, *rest = log.read_text().splitlines()
+    log.write_text('\n'.join([header, '1' + ',' * first.count(','), *rest]))
+    results = {result.folder.name: result for result in results_of(tmp_path)}
+    assert {name: (result.method, result.setting.recipe) for name, result in results.items()} == {
+        'midfeat': ('midfeat', ''), 'mixed': ('AANN', 'mixed mode'), 'opt': ('OPT', ''),
+        'mixed opt': ('OPT', 'mixed mode')}
+    found = {row[0]: row[6] for row in tables.increases(list(results.values()))[0].rows
+             if row[1] == 'mixed mode'}
+    assert found['AANN'] == pytest.approx(50)
+    assert cli.main(['report', str(tmp_path), '--output', str(tmp_path / 'report')]) == 0
+
+
 @pytest.mark.parametrize('values, source', [
     ({'dataset': 'folder', 'data': 'pictures/cifar-100 jpeg'}, 'paper: the original CIFAR100'),
     ({'validation': True}, 'paper: its test images'),

@@ -122,7 +122,7 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
         figure = Figure(figsize=(6, 4))
         axes = figure.subplots()
         axes.stackplot([int(row['epoch']) for row in rows],
-                       [[float(row[f'probability_{index}']) for row in rows]
+                       [[float(row[f'probability_{index}'] or 0) for row in rows]
                         for index in range(1, exits + 1)])
         axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
                  title=f'{method}, {setting.title} (figure 4)')

@@ -47,7 +47,8 @@ def plan(mode: str, network: AnytimeNetwork, weights: Tensor) -> list[Phase]:
     heads = [index for index, stage in enumerate(network.stages) if stage.head is not None]
     alone = torch.ones(1, device=weights.device)
     exits = weights.nonzero().flatten().tolist()
-    together = Phase(tuple(exits), 0, weights[exits], alternates=True)
+    # A single exit has nothing to alternate with; its loss would only be raised for good.
+    together = Phase(tuple(exits), 0, weights[exits], alternates=len(exits) > 1)
     if mode == 'joint':
         return [together]
     final = Phase((count - 1,), 0, alone)

@@ -5,9 +5,11 @@ from dataclasses import fields
 from anytime_training.config import TrainConfig
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
-_NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'mode',
-              'weights', 'weights_base', 'exit_share', 'strategy', 'seed', 'validation',
-              'precision', 'compiled'}
+_NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
+              'weights_base', 'exit_share', 'strategy', 'seed', 'validation', 'precision',
+              'compiled'}
+# Modes that are methods of their own; mixed is a recipe for the others.
+ONE_BY_ONE = ('midfeat', 'no_grad')
 _OF_STRATEGY = {'tau', 'gamma', 'eta', 'avgl_momentum'}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate'}
@@ -24,7 +26,8 @@ def recipe(config: TrainConfig) -> str:
 
 def recipe_of_optimal(config: TrainConfig) -> str:
     """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
-    return _differences(config, _NO_RECIPE | _OF_STRATEGY | _OF_SEVERAL_EXITS)
+    several = set() if config.weights == 'optimal' else {'mode'}
+    return _differences(config, _NO_RECIPE | _OF_STRATEGY | _OF_SEVERAL_EXITS | several)
 
 
 def strategy_settings(config: TrainConfig) -> str:
@@ -37,14 +40,15 @@ def _differences(config: TrainConfig, left_out: set[str]) -> str:
     standard = TrainConfig.of({'dataset': config.dataset, 'backbone': config.backbone})
     return ', '.join(_text(field.name, getattr(config, field.name)) for field in fields(config)
                      if field.name not in left_out
-                     and getattr(config, field.name) != getattr(standard, field.name))
+                     and getattr(config, field.name) not in (
+                         getattr(standard, field.name), *ONE_BY_ONE))
 
 
 def _text(name: str, value) -> str:
     if name == 'epochs':
-        return f'{value} epochs'
-    if name == 'schedule':
-        return f'{value} schedule'
+        return f'{value} epoch{"s" * (value != 1)}'
+    if name in ('schedule', 'mode'):
+        return f'{value} {name}'
     if name == 'pretrained':
         return 'pretrained'  # not where the weights were
     words = name.replace('_', ' ')

@@ -14,7 +14,8 @@ from anytime_training.comparison import optimal_plus
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
-from anytime_training.recipes import recipe, recipe_of_optimal, strategy_settings
+from anytime_training.recipes import (
+    ONE_BY_ONE, recipe, recipe_of_optimal, strategy_settings)
 from anytime_training.run import CONFIG, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 
@@ -111,12 +112,12 @@ class Result:
     def method(self) -> str:
         """What the paper's tables 3, 5 and 6 call the way it was trained."""
         config = self.config
+        if config.mode in ONE_BY_ONE:
+            return config.mode.replace('_', '-')
         if config.weights == 'optimal':
             return 'OPT'
         if len(config.units_per_block) > 1:
             return 'EANN'
-        if config.mode != 'joint':
-            return config.mode.replace('_', '-')
         settings = strategy_settings(config)
         name = _STRATEGIES.get(config.strategy, config.strategy)
         return f'{name} ({settings})' if settings else name
@@ -125,7 +126,7 @@ class Result:
     def scheme(self) -> str:
         """What the paper's table 1 calls the weight scheme or mode."""
         config = self.config
-        if config.mode != 'joint':
+        if config.mode in ONE_BY_ONE:
             return config.mode.replace('_', '-')
         if config.weights == 'exponential':
             return f'expb{config.weights_base:g}'

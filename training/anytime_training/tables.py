@@ -147,8 +147,8 @@ def wins(results: list[Result]) -> list[Table]:
     plain = {experiment(run): run for run in results if run.method == 'ANN'}
     printed = {row['method']: row for row in paper.table(5)}
     rows = []
-    chosen = [run for run in results if run.config.mode == 'joint' and experiment(run) in plain
-              and run.method not in ('ANN', 'OPT', 'EANN')]
+    chosen = [run for run in results if experiment(run) in plain
+              and run.method not in ('ANN', 'OPT', 'EANN', 'midfeat', 'no-grad')]
     for method, runs in sorted(group(chosen, lambda run: run.method).items()):
         shares, bounds = [], []
         for metric in METRICS:
