@@ -114,7 +114,8 @@ class PerceptionNode(LifecycleNode):
             undo()
             foreseen = isinstance(error, (OSError, ValueError))
             reason = f' {error}' if foreseen else f'\n{traceback.format_exc()}'
-            self.get_logger().error(f'cannot {what}:{reason}')
+            if self.context.ok():  # else Ctrl-C came meanwhile, and nothing is wrong
+                self.get_logger().error(f'cannot {what}:{reason}')
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 

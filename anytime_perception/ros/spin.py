@@ -34,6 +34,10 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # told to stop: how nodes end
+    except Exception:
+        if rclpy.ok():
+            raise
+        # Told to stop while the node was being made, of a context that is gone.
     finally:
         # A second Ctrl-C would cut the clean-up short and leave shared memory behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,52 @@
+"""A node ends cleanly whenever it is told to, also before it is there."""
+
+from anytime_perception.ros.perception_node import PerceptionNode
+from anytime_perception.ros.spin import spin
+import pytest
+import rclpy
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import LifecycleNode
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr('signal.signal', lambda *_: None)  # this process goes on
+    yield
+    assert not rclpy.ok()
+
+
+def test_told_to_stop_before_the_node_is_made():
+    def make_node():
+        rclpy.shutdown()
+        return PerceptionNode()
+    assert spin(make_node) == 0
+
+
+@pytest.mark.parametrize('callback', ['on_configure', 'on_activate'])
+def test_told_to_stop_while_the_node_starts(monkeypatch, model_path, callback):
+    original, said = getattr(PerceptionNode, callback), []
+
+    def stop_and_go_on(self, state):
+        rclpy.shutdown()
+        return original(self, state)
+
+    monkeypatch.setattr(PerceptionNode, callback, stop_and_go_on)
+    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+    arguments = ['--ros-args', '-p', f'model:={model_path}', '-p', 'device:=cpu']
+    assert spin(PerceptionNode, arguments) == 0
+    assert said == []
+
+
+def test_an_error_of_a_node_s_own_is_raised():
+    def make_node():
+        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        spin(make_node)
+
+
+def test_what_the_node_cannot_be_made_of_is_one_line(capsys):
+    def make_node():
+        LifecycleNode('some')
+        raise ValueError('there are no pictures')
+    assert spin(make_node) == 1
+    assert capsys.readouterr().err.strip() == 'there are no pictures'
