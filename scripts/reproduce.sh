@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The paper's experiments on one data set, one sweep after the other:
+#   bash scripts/reproduce.sh --data pictures/cifar10 --output results/cifar10
+# The same command again goes on where it was stopped; finished runs are skipped.
+set -euo pipefail
+root=$(dirname "$(dirname "$(realpath "$0")")")
+
+usage() {
+    cat <<'TEXT'
+usage: bash scripts/reproduce.sh --data DIR --output DIR [options]
+
+  --dataset NAME     folder (default), cifar10, cifar100 or svhn
+  --models LIST      default: n9-c16,n9-c32; the names of our configurations
+  --parts LIST       default: all of opt,strategies,schemes,eann
+                     opt         OPT at 1/4, 1/2, 3/4 and 1 of each model (tables 3 and 6)
+                     strategies  ANN, AANN, Milestone, EXP3, RWM, AVGL (tables 2, 5 and 6)
+                     schemes     weight schemes and modes at n=5, c=16 (table 1)
+                     eann        the sequence, and OPT of its deepest network (table 3)
+  --seeds LIST       default: 0,1,2
+  --epochs N         default: 300, the paper's
+  --devices LIST     default: auto; name one twice to run two at a time
+  --set KEY=VALUE    of every run; may be given again
+TEXT
+}
+
+dataset=folder models=n9-c16,n9-c32 parts=opt,strategies,schemes,eann seeds=0,1,2 devices=auto
+data='' output='' settings=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --help) usage; exit ;;
+        --data | --output | --dataset | --models | --parts | --seeds | --devices)
+            [ $# -ge 2 ] || { usage >&2; exit 2; }
+            printf -v "${1#--}" '%s' "$2"; shift 2 ;;
+        --epochs) settings+=(--set "epochs=${2:?}"); shift 2 ;;
+        --set) settings+=(--set "${2:?}"); shift 2 ;;
+        *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
+    esac
+done
+[ -n "$data" ] && [ -n "$output" ] || { usage >&2; exit 2; }
+
+anytime=(anytime)
+if ! command -v anytime > /dev/null; then
+    python=$([ -x "$root/.venv/bin/python" ] && echo "$root/.venv/bin/python" || echo python3)
+    export PYTHONPATH="$root:$root/training${PYTHONPATH:+:$PYTHONPATH}"
+    anytime=("$python" -m anytime_training)
+fi
+sweep() {  # FOLDER CONFIGS OPTIONS…
+    local configs=${2//,/ }
+    # shellcheck disable=SC2086
+    "${anytime[@]}" sweep --output "$output/$1" --config $configs --dataset "$dataset" \
+        --data "$data" --seeds "$seeds" --devices ${devices//,/ } "${settings[@]}" "${@:3}"
+}
+opt=(--vary exit_share=0.25,0.5,0.75,1.0 --set weights=optimal --set strategy=none)
+small=(--set validation=false)  # its configuration has the paper's n=5, c=16
+
+for part in ${parts//,/ }; do
+    case $part in
+        opt) sweep opt "$models" "${opt[@]}" ;;
+        strategies) sweep strategies "$models" \
+            --vary strategy=none,aann,milestone,exp3,rwm,avgl ;;
+        schemes)
+            sweep schemes validation "${small[@]}" --set strategy=none \
+                --vary weights=constant,half_end,linear,exponential,sieve
+            sweep schemes validation "${small[@]}" --set strategy=none \
+                --set weights=exponential --vary weights_base=0.5
+            sweep schemes validation "${small[@]}" --set strategy=none --vary mode=midfeat,no_grad
+            sweep schemes validation "${small[@]}" "${opt[@]}" ;;
+        eann)
+            sweep eann eann-c32
+            sweep eann n25-c32 "${opt[@]}" --set period=1 ;;
+        *) echo "unknown part $part" >&2; usage >&2; exit 2 ;;
+    esac
+done
+"${anytime[@]}" report "$output" --output "$output/report"
