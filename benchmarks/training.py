@@ -128,7 +128,8 @@ def main() -> None:
     config = TrainConfig.of({'dataset': 'cifar100', 'units_per_block': [arguments.units],
                              'channels': arguments.channels})
     trunk_only = TrainConfig.of({**config.to_dict(), 'weights': 'optimal', 'strategy': 'none'})
-    images = torch.randint(256, (128 * (steps + WARM_UP[device.type]), 3, SIZE, SIZE), dtype=torch.uint8)
+    count = 128 * (steps + WARM_UP[device.type])
+    images = torch.randint(256, (count, 3, SIZE, SIZE), dtype=torch.uint8)
     data = ImageSet(images, torch.randint(CLASSES, (len(images),)))
     ways = {'plain': lambda: plain_loop(config, data, device, steps, arguments.workers),
             'trunk': lambda: our_loop(trunk_only, data.to(device), device, steps),
