@@ -2,12 +2,13 @@
 How soon there is an answer, and how soon computation stops.
 
 preempt: from calling `preempt()` at a random instant, while the worker is busy, to holding the
-    newest refinement.
+    newest refinement. The same call while nothing is in flight says what the machine adds.
 stop: from the same call to the worker being idle, less the longest stage of that network. A stage
     is here what answers at once: one, or a few that take 0.2 ms together.
 first: from submitting an image to the first refinement, less the time of the first stage.
 """
 
+from pathlib import Path
 import random
 import time
 
@@ -29,50 +30,62 @@ def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -
     return np.median(seconds, axis=0)
 
 
-def measure(units: int, channels: int, device: str, threads: int, instants: int) -> dict:
+def measure(units: int, channels: int, arguments) -> dict:
     """Return the row of one network."""
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    chance = random.Random(0)
-    answers, stops, firsts = [], [], []
-    with AnytimeEngine(measuring.network(units, channels), device, threads=threads) as engine:
+    chance = random.Random()
+    answers, floor, stops, firsts = [], [], [], []
+    with AnytimeEngine(measuring.network(units, channels), arguments.device,
+                       threads=arguments.threads) as engine:
         stages = stage_seconds(engine, image)
         whole = float(engine.profile.median[-1])
         list(engine.refine(image))
-        while len(answers) < instants:
+        time.sleep(0.01)
+        while len(answers) < arguments.instants:
             submitted = time.monotonic()
             image_pass = engine.submit(image)
             end = submitted + chance.uniform(0.1, 0.95) * whole
             # Waiting without holding Python's lock, as a planner would.
             time.sleep(max(0.0, end - time.monotonic()))
-            if image_pass.ended or image_pass.newest is None:
-                continue
-            started = time.perf_counter()
-            answer = engine.preempt()
-            answers.append(time.perf_counter() - started)
-            stopped = time.monotonic()
+            in_time = image_pass.newest is not None and not image_pass.ended
+            if in_time:
+                started = time.perf_counter()
+                answer = engine.preempt()
+                answers.append(time.perf_counter() - started)
+                stopped = time.monotonic()
+                assert answer.arrival == image_pass.arrival
             while engine._idle_since < submitted:
                 time.sleep(2e-5)
-            stops.append(engine._idle_since - stopped - stages.max())
-            assert answer.arrival == image_pass.arrival
-        for _ in range(min(instants, 500)):
+            if in_time:
+                stops.append(engine._idle_since - stopped - stages.max())
+                time.sleep(chance.uniform(0.0, 0.001))
+                started = time.perf_counter()
+                engine.preempt()
+                floor.append(time.perf_counter() - started)
+        for _ in range(min(arguments.instants, 500)):
             firsts.append(next(iter(engine.refine(image))).elapsed - stages[0])
             time.sleep(0.002)
         runner = engine.runner
-    return {'network': f'({units},{channels})', 'runner': runner, 'instants': len(answers),
+    found = measuring.gather(arguments.store, f'latency_{units}_{channels}', {
+        'answers': answers, 'floor': floor, 'stops': stops, 'firsts': firsts})
+    return {'network': f'({units},{channels})', 'runner': runner,
+            'instants': len(found['answers']),
             'longest_stage_ms': round(1e3 * float(stages.max()), 3),
-            'preempt_us': measuring.quantiles(answers, 1e6),
-            'stop_beyond_stage_ms': measuring.quantiles(stops),
-            'first_beyond_stage_ms': measuring.quantiles(firsts)}
+            'preempt_us': measuring.quantiles(found['answers'], 1e6),
+            'preempt_when_idle_us': measuring.quantiles(found['floor'], 1e6),
+            'stop_beyond_stage_ms': measuring.quantiles(found['stops']),
+            'first_beyond_stage_ms': measuring.quantiles(found['firsts'])}
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = measuring.parser(__doc__)
     parser.add_argument('--instants', type=int, default=10_000, help='per network (%(default)s)')
+    parser.add_argument('--networks', type=measuring.networks, default='9,16+25,32')
+    parser.add_argument('--store', type=Path, help='folder that gathers the values of many runs')
     arguments = parser.parse_args()
     result = {'machine': measuring.machine(), 'threads': arguments.threads, 'rows': [
-        measure(units, channels, arguments.device, arguments.threads, arguments.instants)
-        for units, channels in ((9, 16), (25, 32))]}
+        measure(units, channels, arguments) for units, channels in arguments.networks]}
     measuring.finish(result, arguments.output)
 
 

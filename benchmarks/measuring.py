@@ -23,6 +23,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
+def networks(text: str) -> list[tuple[int, int]]:
+    """Return the (units, channels) of a text like 9,16+9,32."""
+    return [tuple(int(number) for number in item.split(',')) for item in text.split('+')]
+
+
 def network(units: int, channels: int, seed: int = 0) -> AnytimeNetwork:
     """
     Return an evaluation-mode network with normalisations as training leaves them.
@@ -57,6 +62,24 @@ def in_turns(ways: dict[str, Callable[[], object]], rounds: int, calls: int) -> 
                 seconds.append(time.perf_counter() - started)
             medians[name].append(float(np.median(seconds)))
     return {name: float(np.median(values)) for name, values in medians.items()}
+
+
+def gather(store: Path | None, name: str, values: dict[str, list]) -> dict[str, np.ndarray]:
+    """
+    Return `values` after those that earlier runs left in the folder `store` under `name`.
+
+    So many values can be measured in several short runs.
+    """
+    arrays = {key: np.asarray(value, np.float64) for key, value in values.items()}
+    if store is not None:
+        store.mkdir(parents=True, exist_ok=True)
+        path = store / f'{name}.npz'
+        if path.exists():
+            with np.load(path) as before:
+                arrays = {key: np.concatenate([before[key], value])
+                          for key, value in arrays.items()}
+        np.savez(path, **arrays)
+    return arrays
 
 
 def quantiles(seconds, unit: float = 1e3) -> dict[str, float]:

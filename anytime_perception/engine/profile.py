@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 
-_WINDOW = 100            # passes that the profile remembers
+_WINDOW = 300            # passes that the profile remembers
+_RECENT = 100            # of which these say what is usual at present
 _REFRESH_SECONDS = 0.1   # between two looks at what was learned
 _STEP_QUANTILE = 0.95
 
@@ -21,7 +22,8 @@ class LatencyProfile:
 
     Attributes
     ----------
-    median, p99: seconds from arrival to each exit (exits,).
+    median: seconds from arrival to each exit (exits,).
+    p99: what the next image is within in 99 of 100 cases (exits,).
     step: seconds from the previous exit to each exit, 95th percentile (exits,).
 
     """
@@ -36,7 +38,7 @@ class LatencyProfile:
         self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
-        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
+        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_RECENT)
         for row in elapsed:
             self._remember(row)
         self._refresh()
@@ -76,8 +78,21 @@ class LatencyProfile:
                 np.diff(elapsed)[steps] / self._typical_step[1:last + 1][steps])
 
     def _refresh(self) -> None:
-        first, pace = (np.quantile(values, (0.5, 0.99)) for values in (self._first, self._pace))
-        self.median = first[0] + pace[0] * self._since_first
-        self.p99 = first[1] + pace[1] * self._since_first
+        self.median = _usual(self._first) + _usual(self._pace) * self._since_first
+        self.p99 = _bound(self._first) + _bound(self._pace) * self._since_first
         self.step = np.quantile(self._step_pace, _STEP_QUANTILE) * self._typical_step
         self._refreshed = time.monotonic()
+
+
+def _usual(values: Sequence[float]) -> float:
+    return float(np.median(list(values)[-_RECENT:]))
+
+
+def _bound(values: Sequence[float]) -> float:
+    """
+    Return what the next value does not exceed in 99 of 100 cases.
+
+    The 99th percentile of these values themselves would be too low for the next one, the more so
+    the fewer they are.
+    """
+    return float(np.quantile(values, 0.99, method='weibull'))
