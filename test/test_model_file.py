@@ -138,6 +138,46 @@ def test_a_damaged_header_never_raises_anything_else(good, tmp_path_factory, pos
         assert str(path) in str(error)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner,
+                                                                max_size=4), max_leaves=6)
+
+
+@given(data=st.data(), value=JSON)
+@settings(max_examples=200, deadline=None)
+def test_any_value_anywhere_in_the_header_is_taken_or_refused(good, tmp_path_factory, data, value):
+    def replace_one(header):
+        within = header
+        while True:
+            keys = range(len(within)) if isinstance(within, list) else sorted(within)
+            key = data.draw(st.sampled_from(list(keys)))
+            if not isinstance(within[key], (dict, list)) or not within[key] or data.draw(
+                    st.booleans()):
+                within[key] = value
+                return
+            within = within[key]
+
+    path = tmp_path_factory.mktemp('odd') / 'x'
+    change_header(good, path, replace_one)
+    try:
+        loaded = load(path)
+    except ModelFileError as error:
+        assert str(path) in str(error)
+    else:
+        with torch.inference_mode():
+            answers = loaded.network(loaded.preprocessing(np.zeros((9, 9, 3), np.uint8)))
+        assert len(answers) == len(loaded.network.exits)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_any_other_bytes_are_refused(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp('bytes') / 'x'
+    path.write_bytes(content)
+    expect(path)
+
+
 @pytest.mark.parametrize('change', [
     lambda h: h.update(networks=[]), lambda h: h['networks'][0].update(input_size=10**400),
     lambda h: h['networks'][0].update(units_per_block='many'), lambda h: h.update(networks=None),

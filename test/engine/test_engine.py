@@ -14,6 +14,7 @@ from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 import numpy as np
 import pytest
 import torch
@@ -308,6 +309,25 @@ def test_a_fresh_network_is_taken_as_it_is_and_left_as_it_was():
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert not ours & {tensor.data_ptr() for tensor in network.parameters()}
+
+
+@given(image=st.one_of(
+    st.none(), st.text(), arrays(
+        st.sampled_from([np.uint8, np.int16, np.float32, np.float64, np.complex64, bool]),
+        array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=7)),
+    arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.just(3)))))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_handed_in_is_answered_or_refused_and_the_next_image_is_served(engine, image):
+    is_picture = (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
+                  and image.shape[2] == 3 and image.size > 0)
+    if is_picture:
+        answer = list(engine.refine(image))[-1]
+        assert answer.status is Status.COMPLETE and np.isfinite(answer.probabilities).all()
+    else:
+        with pytest.raises(ValueError):
+            list(engine.refine(image))
+    assert list(engine.refine(IMAGE, budget=0.001))[-1].status.final
+    assert engine.failure is None
 
 
 @pytest.mark.parametrize('arrival', [float('nan'), float('inf')])
