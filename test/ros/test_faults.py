@@ -9,13 +9,13 @@ import time
 
 from anytime_perception.msg import Refinement
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
 import numpy as np
-from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from served import wait_for, WAIT_SECONDS
-from test_perception_node import finals, image_message, NAME, send
+from test_perception_node import change_state, finals, image_message, NAME, send
 from test_processes import pictures, start  # noqa: F401  (fixtures)
 
 REPEATS = int(os.environ.get('ANYTIME_REPEATS', 5))  # 100 before a release; few in CI
@@ -117,10 +117,9 @@ def test_transitions_again_and_again_leak_nothing(perception, client):
 
     def once():
         before = node.statistics
-        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
-        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
-        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+                           Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            assert change_state(client, transition)  # on the executor's thread, as always
         assert node.statistics is not before
         publisher.publish(image_message()[0])
         gc.collect()
