@@ -3,8 +3,8 @@ How soon there is an answer, and how soon computation stops.
 
 preempt: from calling `preempt()` at a random instant, while the worker is busy, to holding the
     newest refinement. The same call while nothing is in flight says what the machine adds.
-stop: from the same call to the worker being idle, less the longest stage of that network. A stage
-    is here what answers at once: one, or a few that take 0.2 ms together.
+stop: from the same call to the device being idle (the runner has returned), less the longest
+    stage of that network. Stages that answer together are taken to be equally long.
 first: from submitting an image to the first refinement, less the time of the first stage.
 """
 
@@ -19,15 +19,36 @@ import torch
 
 
 def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -> np.ndarray:
-    """Return the median seconds between reports of the engine's own runner while it is idle."""
+    """Return the median seconds of the stages, run by the engine's own runner while it is idle."""
     runner, seconds = engine._refiner._runner, []
     images = engine.model.preprocessing(image)
     with torch.inference_mode():
         for _ in range(passes):
-            ends = [time.perf_counter()]
-            runner.run(images, lambda answers, ends=ends: ends.append(time.perf_counter()) or True)
-            seconds.append(np.diff(ends))
+            ends, stages = [time.perf_counter()], []
+
+            def answered(answers, ends=ends, stages=stages):
+                ends.append(time.perf_counter())
+                stages.append(max(1, len(answers)))
+                return True
+
+            runner.run(images, answered)
+            seconds.append(np.diff(ends) / stages)
     return np.median(seconds, axis=0)
+
+
+def note_ends(engine: AnytimeEngine) -> list[float]:
+    """Have the engine's runner leave the moment of its last return in the list, which is given."""
+    runner, end = engine._refiner._runner, [0.0]
+    run = runner.run
+
+    def timed(images, answered):
+        try:
+            run(images, answered)
+        finally:
+            end[0] = time.monotonic()
+
+    runner.run = timed
+    return end
 
 
 def measure(units: int, channels: int, arguments) -> dict:
@@ -39,6 +60,7 @@ def measure(units: int, channels: int, arguments) -> dict:
                        threads=arguments.threads) as engine:
         stages = stage_seconds(engine, image)
         whole = float(engine.profile.median[-1])
+        idle = note_ends(engine)
         list(engine.refine(image))
         time.sleep(0.01)
         while len(answers) < arguments.instants:
@@ -57,7 +79,7 @@ def measure(units: int, channels: int, arguments) -> dict:
             while engine._idle_since < submitted:
                 time.sleep(2e-5)
             if in_time:
-                stops.append(engine._idle_since - stopped - stages.max())
+                stops.append(idle[0] - stopped - stages.max())
                 time.sleep(chance.uniform(0.0, 0.001))
                 started = time.perf_counter()
                 engine.preempt()

@@ -37,7 +37,7 @@ def network(request):
 def runner(request, network, monkeypatch):
     seconds = {'each stage by itself': 0.0, 'all at once': 60.0}.get(request.param)
     if seconds is not None:
-        monkeypatch.setattr(module, '_TOGETHER_SECONDS', seconds)
+        monkeypatch.setattr(module, '_BEYOND_STAGE_SECONDS', seconds)
     return module.OpenvinoRunner(network, 1)
 
 
@@ -71,7 +71,7 @@ def test_what_a_listener_raises_is_raised_and_the_next_run_is_whole(runner, netw
 
 
 def test_a_stage_is_computed_after_the_answers_before_it_are_out(network, monkeypatch):
-    monkeypatch.setattr(module, '_TOGETHER_SECONDS', 0.0)
+    monkeypatch.setattr(module, '_BEYOND_STAGE_SECONDS', 0.0)
     runner = module.OpenvinoRunner(network, 1)
     nodes = runner._request.get_compiled_model().get_runtime_model().get_ops()
     kinds = [node.rt_info['layerType'].value for node in sorted(

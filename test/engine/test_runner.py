@@ -66,7 +66,7 @@ def test_cuda_graphs_are_taken_on_a_gpu_and_answer_as_the_cpu_does():
 
 
 @given(exits=st.lists(st.booleans(), max_size=12), data=st.data())
-def test_stages_report_together_as_long_as_that_takes_no_more_than_a_fifth_of_a_ms(exits, data):
+def test_stages_report_together_as_long_as_that_takes_little_more_than_the_longest(exits, data):
     module = pytest.importorskip('anytime_perception.engine.openvino_runner')
     stages = [SimpleNamespace(head=object() if is_exit else None) for is_exit in [*exits, True]]
     seconds = data.draw(st.lists(st.floats(1e-6, 3e-4), min_size=len(stages),
@@ -74,10 +74,14 @@ def test_stages_report_together_as_long_as_that_takes_no_more_than_a_fifth_of_a_
     groups = module.group_stages(stages, np.array(seconds))
     assert [id(stage) for group in groups for stage in group] == [id(stage) for stage in stages]
     taken = {id(stage): value for stage, value in zip(stages, seconds)}
+
+    def beyond_longest(group):
+        return sum(taken[id(stage)] for stage in group) - max(taken[id(stage)] for stage in group)
+
     for group in groups:
-        assert len(group) == 1 or sum(taken[id(stage)] for stage in group) <= 0.2e-3 + 1e-12
+        assert beyond_longest(group) <= module._BEYOND_STAGE_SECONDS + 1e-12
     first = next(group for group in groups if any(stage.head for stage in group))
     assert first[-1].head and not any(stage.head for stage in first[:-1])
     after = groups[groups.index(first) + 1:]
     for group, following in zip(after, after[1:]):  # nothing more would have fitted
-        assert sum(taken[id(stage)] for stage in [*group, following[0]]) > 0.2e-3 - 1e-12
+        assert beyond_longest([*group, following[0]]) > module._BEYOND_STAGE_SECONDS - 1e-12
