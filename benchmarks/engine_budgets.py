@@ -3,7 +3,7 @@ Whether there is always an answer at the deadline, and whether promises are kept
 
 missed: random budgets of at least the first exit (p99) + 1 ms; how many images have no refinement
     at their deadline, and by how much the worst was late. With --stress, beside processes that
-    keep every core busy.
+    keep every core busy; with --priority, that is for us what `chrt -r` makes of a robot's node.
 honest: the exit that the latency profile promises for a budget against the exit reached.
 """
 
@@ -44,7 +44,8 @@ def measure(units: int, channels: int, arguments) -> dict:
             more.append(reached > promised)
             time.sleep(0.001)
         runner = engine.runner
-    name = f'budgets_{units}_{channels}' + ('_stress' if arguments.stress else '')
+    name = (f'budgets_{units}_{channels}' + ('_stress' if arguments.stress else '')
+            + (f'_priority_{arguments.priority}' if arguments.priority else ''))
     found = measuring.gather(arguments.store, name, {
         'late': late, 'kept': kept, 'more': more, 'reader_late': reader_late})
     late = found['late']
@@ -64,6 +65,8 @@ def main() -> None:
     parser.add_argument('--images', type=int, default=10_000, help='per network (%(default)s)')
     parser.add_argument('--networks', type=measuring.networks, default='9,16+9,32')
     parser.add_argument('--stress', action='store_true', help='keep every core busy meanwhile')
+    parser.add_argument('--priority', type=int, default=0,
+                        help='real-time priority of everything but the load, 1 to 99 (none)')
     parser.add_argument('--store', type=Path, help='folder that gathers the values of many runs')
     arguments = parser.parse_args()
     load = [multiprocessing.Process(target=burn, daemon=True) for _ in range(os.cpu_count())]
@@ -71,12 +74,15 @@ def main() -> None:
     for process in load if arguments.stress else []:
         process.start()
     try:
+        if arguments.priority:  # threads that are started later inherit it
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(arguments.priority))
         rows = [measure(units, channels, arguments) for units, channels in arguments.networks]
     finally:
         for process in load if arguments.stress else []:
             process.kill()
     measuring.finish({'machine': machine, 'threads': arguments.threads,
-                      'stress': arguments.stress, 'rows': rows}, arguments.output)
+                      'stress': arguments.stress, 'priority': arguments.priority,
+                      'rows': rows}, arguments.output)
 
 
 if __name__ == '__main__':
