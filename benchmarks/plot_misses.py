@@ -17,21 +17,20 @@ def main() -> None:
     parser.add_argument('output', type=Path, help='picture to write')
     parser.add_argument('results', type=Path, nargs='+', help='JSON files of engine_budgets')
     arguments = parser.parse_args()
-    figure, axes = pyplot.subplots(figsize=(6, 3.5), layout='constrained')
+    figure, axes = pyplot.subplots(figsize=(6, 5), layout='constrained')
     for path in arguments.results:
         result = json.loads(path.read_text())
         where = 'every core busy' if result['stress'] else 'quiet machine'
         where += ', real-time priority' if result['priority'] else ''
         for row in result['rows']:
-            # Nothing at all can't be drawn on this axis; half an image lies below every image.
-            share = {float(limit): 100 * max(count, 0.5) / row['images']
-                     for limit, count in row['missed_by_more_than_ms'].items()}
+            share = {float(limit): 100 * count / row['images']
+                     for limit, count in row['missed_by_more_than_ms'].items() if count}
             axes.plot(share.keys(), share.values(), '--' if result['stress'] else '-', marker='.',
                       label=f'{row["network"]}, {where}: {row["missed"]} of {row["images"]:,}')
     axes.set(xscale='log', yscale='log', xlabel='missed by more than (ms)',
              ylabel='images without an answer (%)')
     axes.grid(alpha=0.3)
-    axes.legend(fontsize='small')
+    figure.legend(loc='outside lower center', fontsize='small')
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.output, dpi=110)
 

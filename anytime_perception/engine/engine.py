@@ -56,7 +56,8 @@ class AnytimeEngine:
     confidence: stop refining once the most likely class has this probability; None for never.
     threads: CPU threads of the network. One by default: more are quicker on an idle machine, but
         on a busy one they wait for each other at every layer, and a pass takes many times as long.
-    runner: 'torch', 'openvino' (CPU only), or 'auto' for the quicker of those that can be had.
+    runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that
+        can be had.
 
     Attributes
     ----------
@@ -75,6 +76,7 @@ class AnytimeEngine:
     def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
                  threads: int = 1, runner: str = 'auto'):
+        _probability(confidence)
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
         self.budget = Budget.of(budget)
@@ -118,7 +120,7 @@ class AnytimeEngine:
 
     @confidence.setter
     def confidence(self, value: float | None) -> None:
-        self._refiner.confidence = value
+        self._refiner.confidence = _probability(value)
 
     @property
     def newest(self) -> Refinement | None:
@@ -167,7 +169,7 @@ class AnytimeEngine:
             anything; comes back in each refinement.
         on_refinement :
             called with each refinement, in order, from the worker or from whoever stopped the
-            pass; must be quick.
+            pass; must be quick, and wait neither for an answer nor for the engine's end.
         on_failure :
             called with the exception if the image could not be prepared or run.
         stream :
@@ -208,11 +210,12 @@ class AnytimeEngine:
         return self._answers.newest(stream)
 
     def set_budget(self, budget: float | Budget | None, current_only: bool = False,
-                   stream: Hashable | None = None) -> None:
+                   stream: Hashable | None = None) -> bool:
         """
         Set the budget of every image that arrives from now on, or only of the one in flight.
 
-        With `stream`, the one in flight is only meant if it is of that stream.
+        With `stream`, the one in flight is only meant if it is of that stream. Returns whether
+        there was anything to change: False if none is in flight.
 
         Raises
         ------
@@ -220,11 +223,11 @@ class AnytimeEngine:
 
         """
         budget = Budget.of(budget)
-        current = self._answers.in_flight(stream)
         if not current_only:
             self.budget = budget
-        elif current is not None:
-            current.set_budget(budget)
+            return True
+        current = self._answers.in_flight(stream)
+        return current is not None and current.set_budget(budget)
 
     def reset(self) -> None:
         """Drop the images that wait, stop the one in flight, and forget every answer."""
@@ -295,3 +298,10 @@ class AnytimeEngine:
             self._answers.begin(image_pass)
             self.counts.started += 1
             return image_pass
+
+
+def _probability(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= 1:
+        raise ValueError(f'the confidence is {value}; it must be a probability from 0 to 1, or '
+                         'None for never')
+    return value

@@ -101,11 +101,16 @@ class ImagePass:
             except Exception:
                 _logger.exception('a listener of failures failed')
 
-    def set_budget(self, budget: Budget) -> None:
-        """Change the budget of this image; it still counts from the image's arrival."""
+    def set_budget(self, budget: Budget) -> bool:
+        """
+        Change the budget of this image; it still counts from the image's arrival.
+
+        Returns whether that was possible: the pass has not ended.
+        """
         with self._changed:
             self.deadline = budget.deadline_for(self.arrival)
             self._changed.notify_all()
+            return not self.status.final
 
     def refinements(self) -> Iterator[Refinement]:
         """

@@ -5,17 +5,12 @@ import time
 
 from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.engine.image_pass import ImagePass
+from anytime_perception.engine.latency import measure_latency
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.runner import Runner
 from anytime_perception.model_file import Model
 import numpy as np
-
-_PROFILE_PASSES = 100
-_PROFILE_SECONDS = 3.0
-_WARM_UP_PASSES = 5
-_PROFILE_PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, too
-_PROFILE_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in the profile
 
 
 class Refiner:
@@ -39,7 +34,7 @@ class Refiner:
                         stage.cost / whole) for index, stage in enumerate(exits)]
         self.confidence: float | None = None
         self.failures_in_a_row = 0
-        self.profile = LatencyProfile(self._measure())
+        self.profile = LatencyProfile(measure_latency(model, runner))
 
     def refine(self, image_pass: ImagePass, queued: float, superseded: Callable[[], bool],
                closing: Callable[[], bool]) -> None:
@@ -111,26 +106,3 @@ class Refiner:
         return Refinement(
             *self._exits[index], probabilities, now - image_pass.arrival, image_pass.arrival,
             image_pass.deadline - image_pass.arrival, status, image_pass.tag)
-
-    def _measure(self) -> np.ndarray:
-        """Warm up, then return the seconds from an image to each exit (passes, exits)."""
-        image = np.random.default_rng(0).integers(0, 256, _PROFILE_IMAGE, dtype=np.uint8)
-        passes: list[list[float]] = []
-        end = time.monotonic() + _PROFILE_SECONDS
-        while len(passes) < _PROFILE_PASSES + _WARM_UP_PASSES and (
-                len(passes) <= _WARM_UP_PASSES or time.monotonic() < end):
-            passes.append(self._time_one(image))
-            time.sleep(_PROFILE_PAUSE)
-        return np.array(passes[_WARM_UP_PASSES:])
-
-    def _time_one(self, image: np.ndarray) -> list[float]:
-        """Return the seconds from an image to each exit."""
-        elapsed: list[float] = []
-        arrival = time.monotonic()
-
-        def answered(answers: np.ndarray) -> bool:
-            elapsed.extend([time.monotonic() - arrival] * len(answers))
-            return True
-
-        self._runner.run(self._model.preprocessing(image), answered)
-        return elapsed

@@ -239,12 +239,13 @@ def test_a_stage_that_overruns_the_deadline_leaves_the_answer_before_it(gated):
     image_pass = engine.submit(IMAGE)
     gates[0].let_through()
     gates[1].wait_until_reached()
-    engine.set_budget(1e-6, current_only=True)
+    assert engine.set_budget(1e-6, current_only=True)
     gates[1].let_through()
     refinements = list(image_pass.refinements())
     assert [(r.exit_index, r.status) for r in refinements] == [
         (0, Status.REFINING), (0, Status.BUDGET_SPENT)]
     assert engine.budget == Budget()
+    assert not engine.set_budget(1.0, current_only=True)  # it has ended
 
 
 @pytest.mark.parametrize('error', [ValueError('a stage failed'), MemoryError('out of memory')])
@@ -340,6 +341,15 @@ def test_confidence_stops():
     network = AnytimeNetwork(2, 4, 3, input_size=8).eval()
     with AnytimeEngine(network, confidence=0.0) as engine:
         assert [r.status for r in engine.refine(IMAGE)] == [Status.CONFIDENT]
+
+
+@pytest.mark.parametrize('confidence', [90, -0.1, float('nan')])
+def test_a_confidence_that_is_no_probability_is_refused(engine, confidence):
+    with pytest.raises(ValueError, match='from 0 to 1'):
+        AnytimeEngine(engine.model, confidence=confidence)
+    with pytest.raises(ValueError, match='from 0 to 1'):
+        engine.confidence = confidence
+    assert engine.confidence is None
 
 
 @given(budget=st.floats(1e-6, 0.05))

@@ -40,6 +40,20 @@ def test_torch_is_taken_for_layers_that_openvino_has_no_graph_of():
         AnytimeEngine(network, runner='openvino')
 
 
+def test_a_runner_that_answers_otherwise_than_torch_is_not_taken(network, monkeypatch):
+    module = pytest.importorskip('anytime_perception.engine.openvino_runner')
+    run = module.OpenvinoRunner.run
+
+    def run_wrong(self, images, answered):
+        run(self, images, lambda answers: answered(answers[:, ::-1].copy()))
+
+    monkeypatch.setattr(module.OpenvinoRunner, 'run', run_wrong)
+    with AnytimeEngine(network) as engine:
+        assert engine.runner == 'torch'
+    with pytest.raises(RunnerError, match='not those of torch'):
+        AnytimeEngine(network, runner='openvino')
+
+
 def test_an_unknown_runner_is_named(network):
     with pytest.raises(RunnerError, match="'abacus' is unknown; allowed: auto, torch, openvino"):
         AnytimeEngine(network, runner='abacus')

@@ -1,0 +1,38 @@
+"""Measuring how long each exit takes on this device, before the first image comes."""
+
+import time
+
+from anytime_perception.engine.runner import Runner
+from anytime_perception.model_file import Model
+import numpy as np
+
+_PASSES = 100
+_SECONDS = 3.0
+_WARM_UP_PASSES = 5
+_PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, too
+_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in it
+
+
+def measure_latency(model: Model, runner: Runner) -> np.ndarray:
+    """Warm up, then return the seconds from an image to each exit (passes, exits)."""
+    image = np.random.default_rng(0).integers(0, 256, _IMAGE, dtype=np.uint8)
+    passes: list[list[float]] = []
+    end = time.monotonic() + _SECONDS
+    while len(passes) < _PASSES + _WARM_UP_PASSES and (
+            len(passes) <= _WARM_UP_PASSES or time.monotonic() < end):
+        passes.append(_time_one(model, runner, image))
+        time.sleep(_PAUSE)
+    return np.array(passes[_WARM_UP_PASSES:])
+
+
+def _time_one(model: Model, runner: Runner, image: np.ndarray) -> list[float]:
+    """Return the seconds from an image to each exit."""
+    elapsed: list[float] = []
+    arrival = time.monotonic()
+
+    def answered(answers: np.ndarray) -> bool:
+        elapsed.extend([time.monotonic() - arrival] * len(answers))
+        return True
+
+    runner.run(model.preprocessing(image), answered)
+    return elapsed
