@@ -11,7 +11,7 @@ from anytime_training.phases import MODES, plan, run_phase, scale_gradient, set_
 from anytime_training.strategies import STRATEGIES
 from hypothesis import given, settings, strategies as st
 import pytest
-from runs_on_digits import rows_of, same_weights
+from runs_on_digits import rows_of, same_weights, weights_of
 import torch
 
 TINY = ['--dataset', 'digits', '--channels', '2', '--units-per-block', '1', '--batch-size', '256',
@@ -38,6 +38,8 @@ INTERRUPTIBLE = [
     ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--mode', 'mixed'], ['--strategy', 'exp3'],
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
     ['--mode', 'midfeat', '--set', 'average=0.9'],
+    ['--mode', 'no_grad', '--set', 'average=0.9'],
+    ['--mode', 'mixed', '--set', 'average=0.9'],
     ['--set', 'boosted=true', '--set', 'calibrate=true'],
     ['--set', 'lighting=true', '--set', 'cutout=4']]
 
@@ -59,6 +61,21 @@ def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatc
     expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6}.get(options[3], 2)
     assert len(calls) == expected
     assert same_weights(tmp_path / 'whole', tmp_path / 'broken')
+
+
+@pytest.mark.parametrize('mode, kept', [('midfeat', 'stages.2.'), ('no_grad', 'stages.0.')])
+def test_a_phase_starts_from_the_average_of_the_one_before(tmp_path, monkeypatch, mode, kept):
+    real, averages = train.save_checkpoint, []
+
+    def save(path, state):
+        averages.append({name: tensor.clone() for name, tensor in state['average'].items()})
+        real(path, state)
+    monkeypatch.setattr(train, 'save_checkpoint', save)
+    assert run(tmp_path, '--epochs', '2', '--mode', mode, '--set', 'average=0.9') == 0
+    result = weights_of(tmp_path)
+    # What the first phase trained and all later ones freeze: its average, after two epochs.
+    names = [name for name in result if name.startswith(kept) and name.endswith('weight')]
+    assert names and all(torch.equal(result[name], averages[1][name]) for name in names)
 
 
 def network_and_images():

@@ -65,6 +65,9 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     for done in range(len(rows), len(phases) * config.epochs):
         number, epoch = divmod(done, config.epochs)
         if epoch == 0:
+            if done and learner.average is not None:
+                # What a phase freezes or goes on with is what answers: the averaged network.
+                network.load_state_dict(learner.average.network.state_dict())
             learner = _start_phase(config, network, phases, number, steps, seed)
         batches = training_batches(train, preprocessing, config.batch_size, augmentation, seed,
                                    done)
