@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 
 from anytime_perception import model_file
 from anytime_training import cli
@@ -57,6 +58,35 @@ def test_the_file_is_measured_as_it_is(run, tmp_path, capsys, half):
         assert f'| {error:.2%} |' in row
     assert f'{found["lost"]:.2%} of the images' in card
     assert 'CC BY 4.0' in card and '1295 training images' in card and str(run) not in card
+
+
+def test_what_was_trained_on_is_not_measured_on(tmp_path, capsys):
+    whole, flat, run = tmp_path / 'whole', tmp_path / 'flat', tmp_path / 'run'
+    assert cli.main(['dataset', 'digits', '--output', str(whole)]) == 0
+    for picture in whole.glob('*/[01]/*.png'):  # not split: a fifth is drawn for tests
+        place = flat / picture.parent.name / f'{picture.parent.parent.name}-{picture.name}'
+        place.parent.mkdir(parents=True, exist_ok=True)
+        picture.rename(place)
+    count = len(list(flat.glob('*/*')))
+    assert cli.main(['train', '--output', str(run), '--dataset', 'folder', '--data', str(flat),
+                     '--input-size', '8', '--channels', '2', '--units-per-block', '1', '--epochs',
+                     '1', '--device', 'cpu', '--quiet']) == 0
+    assert ship(run, tmp_path / 'a.safetensors') == 0
+    trained = int(re.search(r'(\d+) training images', (tmp_path / 'a.md').read_text()).group(1))
+    assert 0.75 * count < trained < 0.85 * count
+    capsys.readouterr()
+    assert cli.main(['evaluate', str(run)]) == 0
+    assert capsys.readouterr().err == ''
+    shutil.copy(next(flat.glob('0/*')), flat / '0' / 'another.png')  # the draw is another one
+    assert cli.main(['evaluate', str(run)]) == 0
+    warning = capsys.readouterr().err
+    assert 'trained on' in warning and warning.count('\n') == 1
+    assert ship(run, tmp_path / 'b.safetensors') == 2
+    assert f'remove {run / "data.json"}' in capsys.readouterr().err
+    assert not (tmp_path / 'b.safetensors').exists()
+    (run / 'data.json').unlink()  # as of a run of an older version, which knows nothing of them
+    assert ship(run, tmp_path / 'c.safetensors') == 0
+    assert 'their number not recorded' in (tmp_path / 'c.md').read_text()
 
 
 def _mask():

@@ -23,12 +23,12 @@ NOTES = {
 
 
 def card(model: Model, size: int, evaluation: Evaluation, config: TrainConfig,
-         train_images: int, options: dict[str, str | bool | None]) -> str:
+         train_images: int | None, options: dict[str, str | bool | None]) -> str:
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
     `evaluation` is that of the very weights in it, `train_images` is how many it was trained on,
-    and `options` are those of `anytime ship` that say what it is.
+    if that is known, and `options` are those of `anytime ship` that say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
     kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
@@ -48,7 +48,7 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 | file | {size / 1e6:.2f} MB, weights in {'float16' if options['--half'] else 'float32'} |
 | SHA-256 | `{model.sha256}` |
 | data | {options['--data-note'] or NOTES[config.dataset]} |
-| trained on | {train_images} training images of {evaluation.dataset} |
+| trained on | {_count(train_images)} of {evaluation.dataset} |
 | measured on | {evaluation.images} test images of {evaluation.dataset}, with the weights in this \
 file |
 | recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
@@ -79,6 +79,11 @@ On other machines rounding differs, and so do the last digits of the numbers abo
 def _few(class_ids: tuple[str, ...]) -> str:
     shown = ', '.join(class_ids[:10])
     return shown if len(class_ids) <= 10 else f'{shown}, …'
+
+
+def _count(train_images: int | None) -> str:
+    return ('training images, their number not recorded,' if train_images is None else
+            f'{train_images} training images')
 
 
 def _answers(carry: tuple[float, ...]) -> str:

@@ -4,6 +4,7 @@ from argparse import Namespace
 import dataclasses
 import json
 from pathlib import Path
+import sys
 
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeSequence
@@ -12,7 +13,7 @@ from anytime_training.config import TrainConfig
 from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
-from anytime_training.run import CONFIG, execute_run, MODEL, start_run
+from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run
 from anytime_training.settings import parse_assignment, parse_vary, read_config_file
 from anytime_training.sweep import plan_jobs, run_jobs
 
@@ -44,12 +45,17 @@ def evaluate(arguments: Namespace) -> None:
     recipe = model.recipe
     name = arguments.dataset or recipe.get('dataset', '')
     folder = arguments.data or ''
-    if not folder and name == recipe.get('dataset') and Path(arguments.model).is_dir():
-        folder = read_config_file(Path(arguments.model) / CONFIG).get('data', '')
+    run = Path(arguments.model)
+    if not folder and name == recipe.get('dataset') and run.is_dir():
+        folder = read_config_file(run / CONFIG).get('data', '')
     dataset = data.load(name, folder, model.preprocessing.size, arguments.download)
     if dataset.class_ids != model.class_ids:
         raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the '
                          f'classes {", ".join(dataset.class_ids)}')
+    difference = changed_data(run, dataset) if run.is_dir() else ''
+    if difference:
+        print(f'anytime evaluate: warning: the run was begun with other data ({difference}), so '
+              'these test images may be among those that it was trained on', file=sys.stderr)
     network = model.network.to(device)
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,

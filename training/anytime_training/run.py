@@ -141,6 +141,27 @@ def _write_json(path: Path, values: dict) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
+def changed_data(folder: Path, dataset: data.Dataset) -> str:
+    """
+    Return how `dataset` differs from the images that the run in `folder` was begun with.
+
+    It is '' if they are the same, or if the run is so old that it has not noted them.
+
+    Raises
+    ------
+    ValueError: if the note is damaged.
+
+    """
+    path = folder / DATA
+    if not path.exists():
+        return ''
+    try:
+        return data.difference(json.loads(path.read_text(encoding='utf-8')),
+                               data.fingerprint(dataset))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is damaged; remove it to go on') from error
+
+
 def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Dataset:
     """Return the data set, after a look at whether it is the one that the run was begun with."""
     if not distributed.is_main():
@@ -152,14 +173,9 @@ def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Datase
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
             (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
         raise
-    found = data.fingerprint(dataset)
     if not path.exists():
-        _write_json(path, found)
-        return dataset
-    try:
-        difference = data.difference(json.loads(path.read_text(encoding='utf-8')), found)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} is damaged; remove it to go on') from error
+        _write_json(path, data.fingerprint(dataset))
+    difference = changed_data(folder, dataset)
     if difference:
         raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
                          f'back, choose another --output, or remove {path} to go on regardless')

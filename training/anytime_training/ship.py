@@ -10,7 +10,7 @@ from anytime_training import data
 from anytime_training.card import card
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate
-from anytime_training.run import CONFIG, MODEL, split
+from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
 from anytime_training.settings import read_config_file
 import torch
 from tqdm import tqdm
@@ -27,8 +27,8 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
 
     Raises
     ------
-    ValueError: for a run that is not finished, data that cannot be used or are not the model's,
-        or weights that float16 cannot hold.
+    ValueError: for a run that is not finished, data that cannot be used or are not those that the
+        run was begun with, or weights that float16 cannot hold.
     OSError: if a file cannot be written.
 
     """
@@ -41,6 +41,10 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     if dataset.class_ids != model.class_ids:
         raise ValueError(f'the model answers {", ".join(model.class_ids)}, but the data have the '
                          f'classes {", ".join(dataset.class_ids)}')
+    difference = changed_data(run, dataset)
+    if difference:  # the test images of these may be among those that it was trained on
+        raise ValueError(f'the run in {run} was begun with other data: {difference}. Name them '
+                         f'with --data, or remove {run / DATA} to ship it regardless')
     called = name or (Path(place).name if config.dataset == 'folder' else dataset.name)
     network = _halved(model.network) if half else model.network
     measured = copy.deepcopy(network).float().to(device)
@@ -50,8 +54,9 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
         model, network=network, measured=evaluation.measured()))
     shipped = model_file.load(output)
     said = {'--half': half, '--data-name': name, '--data-note': note}
-    text = card(shipped, output.stat().st_size, evaluation, config,
-                len(split(config, dataset)[0].train), said)
+    # The data of today tell of those it was trained on only where these are known to be the same.
+    trained_on = len(split(config, dataset)[0].train) if (run / DATA).exists() else None
+    text = card(shipped, output.stat().st_size, evaluation, config, trained_on, said)
     beside = output.with_suffix('.md')
     write_atomically(beside, lambda temporary: temporary.write_text(text, encoding='utf-8'))
     return output, beside
