@@ -5,7 +5,7 @@ import json
 from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
-from anytime_training.sweep import plan_jobs
+from anytime_training.sweep import check_jobs, plan_jobs
 import pytest
 
 TINY = {'input_size': 8, 'channels': 2, 'units_per_block': [1], 'epochs': 1}
@@ -77,6 +77,39 @@ def test_mistakes_show_before_anything_runs(tmp_path, capsys, options):
     config = write_config(tmp_path)
     output = str(tmp_path / 'runs')
     assert cli.main(['sweep', '--output', output, '--config', config, *options]) == 2
+    assert not (tmp_path / 'runs').exists()
+
+
+@pytest.mark.parametrize('options, said', [
+    (['--set', 'epochs=2'], 'epochs 1, not 2'), (['--set', 'mode=mixed'], "'joint', not 'mixed'")])
+def test_runs_of_another_experiment_are_not_taken_for_this_ones(tmp_path, capsys, options, said):
+    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
+               '--devices', 'cpu']
+    assert cli.main(command) == 0
+    before = sorted((tmp_path / 'runs').rglob('*'))
+    # A seed that has not run yet comes first: nothing of it may be trained.
+    assert cli.main([*command, '--seeds', '1,0', *options]) == 2
+    error = capsys.readouterr().err
+    assert said in error and 'tiny_seed=0' in error and error.count('\n') == 1
+    assert sorted((tmp_path / 'runs').rglob('*')) == before
+
+
+def test_data_may_have_moved_between_sweeps(tmp_path):
+    job, = plan_jobs(tmp_path, [write_config(tmp_path, dataset='folder', data='here')], [0], [],
+                     [])
+    job.folder.mkdir()
+    (job.folder / 'config.json').write_text(json.dumps(
+        {**TINY, 'dataset': 'folder', 'data': 'there', 'seed': 0}))
+    check_jobs([job])
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path, capsys):
+    (tmp_path / 'other').mkdir()
+    configs = [write_config(tmp_path), write_config(tmp_path / 'other', lr=0.01)]
+    for options in (['--config', *configs], ['--config', configs[0], '--seeds', '0,0']):
+        assert cli.main(['sweep', '--output', str(tmp_path / 'runs'), *options]) == 2
+        error = capsys.readouterr().err
+        assert 'share the folder' in error and 'tiny.json' in error
     assert not (tmp_path / 'runs').exists()
 
 

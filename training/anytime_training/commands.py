@@ -15,7 +15,7 @@ from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
 from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run
 from anytime_training.settings import parse_assignment, parse_vary, read_config_file
-from anytime_training.sweep import plan_jobs, run_jobs
+from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
 
 def train(arguments: Namespace) -> None:
@@ -72,11 +72,7 @@ def sweep(arguments: Namespace) -> None:
               if getattr(arguments, name)]
     jobs = plan_jobs(Path(arguments.output), arguments.config, list(arguments.seeds), vary,
                      [*common, *arguments.set])
-    for job in jobs:  # a mistake shall show before the first run does
-        values = read_config_file(job.config)
-        for setting in job.settings:
-            values.update(parse_assignment(setting))
-        TrainConfig.of(values)
+    check_jobs(jobs)
     failed = run_jobs(jobs, arguments.devices, print)
     if failed:
         names = ', '.join(job.folder.name for job in failed)

@@ -56,15 +56,21 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
                          'another --output')
     stored = read_config_file(path)
-    config = TrainConfig.of({**stored, 'data': values.get('data', stored.get('data', ''))})
-    asked = TrainConfig.of({**stored, **values}).to_dict()
-    for key, value in config.to_dict().items():
-        if asked[key] != value:
-            raise ValueError(f'the run in {folder} has {key} {value!r}, not {asked[key]!r}; leave '
-                             'the option out to go on, or choose another --output')
-    if config.data != stored.get('data', ''):  # moved; _load_data looks whether it is the same
-        _write_json(path, config.to_dict())
-    return config
+    asked = TrainConfig.of({**stored, **values})
+    difference = changed_setting(TrainConfig.of(stored), asked)
+    if difference:
+        raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
+                         'or choose another --output')
+    if asked.data != stored.get('data', ''):  # moved; _load_data looks whether it is the same
+        _write_json(path, asked.to_dict())
+    return asked
+
+
+def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
+    """Return what differs first but for where the data are, as 'epochs 1, not 2'; '' if none."""
+    values = now.to_dict()
+    return next((f'{key} {value!r}, not {values[key]!r}' for key, value in before.to_dict().items()
+                 if key != 'data' and values[key] != value), '')
 
 
 def execute_run(folder: Path, config: TrainConfig, device: torch.device, download: bool = False,

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
-from anytime_training.run import is_complete
+from anytime_training.config import TrainConfig
+from anytime_training.run import changed_setting, CONFIG, is_complete
+from anytime_training.settings import parse_assignment, read_config_file
 
 _POLL_S = 0.2
 _IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
@@ -46,6 +48,35 @@ def plan_jobs(output: Path, configs: list[str], seeds: list[int],
         name = '_'.join([Path(config).stem, *values, f'seed={seed}']).translate(_IN_NAMES)
         jobs.append(Job(output / name, config, (*common, *values, f'seed={seed}')))
     return jobs
+
+
+def check_jobs(jobs: list[Job]) -> None:
+    """
+    Look for mistakes in `jobs`, before the first of them runs.
+
+    Raises
+    ------
+    ValueError: for a wrong configuration, two jobs in one folder, or a folder that holds a run of
+        another configuration, whose results would be taken for the job's.
+
+    """
+    taken: dict[Path, Job] = {}
+    for job in jobs:
+        if job.folder in taken:
+            raise ValueError(f'two runs would share the folder {job.folder}: of '
+                             f'{taken[job.folder].config} and {job.config}; rename one of the '
+                             'files, or name each value once')
+        taken[job.folder] = job
+        values = read_config_file(job.config)
+        for setting in job.settings:
+            values.update(parse_assignment(setting))
+        config = TrainConfig.of(values)
+        stored = job.folder / CONFIG
+        if stored.exists():
+            difference = changed_setting(TrainConfig.of(read_config_file(stored)), config)
+            if difference:
+                raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
+                                 'experiment; choose another --output')
 
 
 def run_jobs(jobs: list[Job], devices: list[str], report) -> list[Job]:
