@@ -145,6 +145,13 @@ def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
     assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
     assert one.read_bytes() == kept
     assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 0
+    shutil.copytree(pictures, tmp_path / 'other')
+    next((tmp_path / 'other' / 'test' / '1').iterdir()).unlink()
+    before = (run / 'config.json').read_bytes()
+    for place in ('other', 'nowhere'):
+        assert cli.main(['train', '--resume', '--quiet', '--output', str(run), '--data',
+                         str(tmp_path / place)]) == 2
+    assert (run / 'config.json').read_bytes() == before
     pictures.rename(tmp_path / 'moved')
     assert cli.main(['train', '--resume', '--quiet', '--output', str(run), '--data',
                      str(tmp_path / 'moved')]) == 0

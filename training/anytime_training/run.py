@@ -34,7 +34,7 @@ def is_complete(folder: Path) -> bool:
 
 def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     """
-    Return the configuration of the run in `folder`, writing it there if the run is new.
+    Return the configuration for the run in `folder`, writing it there if the run is new.
 
     `values` are the keys that were given; what a run that exists says cannot be changed by them,
     but for where its data are.
@@ -61,9 +61,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     if difference:
         raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
                          'or choose another --output')
-    if asked.data != stored.get('data', ''):  # moved; _load_data looks whether it is the same
-        _write_json(path, asked.to_dict())
-    return asked
+    return asked  # where the data are now is noted once they are seen to be the same
 
 
 def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
@@ -185,6 +183,8 @@ def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Datase
     if difference:
         raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
                          f'back, choose another --output, or remove {path} to go on regardless')
+    if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
+        _write_json(folder / CONFIG, config.to_dict())
     return dataset
 
 
