@@ -6,7 +6,7 @@ import math
 from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
-from anytime_training.results import find_results, optimal_errors
+from anytime_training.results import find_results, optimal_errors, optimal_metrics
 import pytest
 
 UNITS = 27  # n = 9
@@ -67,9 +67,43 @@ def test_opt_plus_stands_beside_a_sequence(tmp_path):
                   weights='optimal', exit_share=share)
     write_run(tmp_path / 'sequence', 0.3, units_per_block=[3, 9], strategy='aann')
     rows = [row for row in tables.methods(results_of(tmp_path))[0].rows if row[2] == 'OPT+']
-    # OPT was trained at depths 7, 14 and 20; a quarter and a half of 27 units come before 7 and
-    # 14.
-    assert math.isnan(rows[0][5]) and rows[0][6:9] == pytest.approx([30, 20, 20])
+    # OPT was trained at depths 7, 14 and 20, the rounded quarters of 27 units.
+    assert rows[0][5:9] == pytest.approx([30, 20, 20, 20])
+
+
+def test_opt_of_a_long_period_is_the_exit_that_was_trained(tmp_path):
+    # Exits of period 5 are at 2, 7, 12, 17, 22 and 27; the quarters of 27 units at 7, 14, 20, 27.
+    for share, depth, error in ((0.25, 7, 0.4), (0.5, 12, 0.3), (0.75, 17, 0.25), (1, 27, 0.2)):
+        write_run(tmp_path / str(share), lambda at, depth=depth, error=error:
+                  error if at == depth else 0.99, weights='optimal', exit_share=share, period=[5])
+    write_run(tmp_path / 'late', 0.5, strategy='aann', period=[5])
+    write_run(tmp_path / 'all', 0.6, strategy='none')
+    results = results_of(tmp_path)
+    opt, = [row for row in tables.methods(results)[0].rows if row[2] == 'OPT' and
+            row[4].startswith('ours')]
+    assert opt[5:9] == pytest.approx([40, 30, 25, 20])
+    # It is the same for networks of any period.
+    found = {row[0]: row[3:] for row in tables.increases(results)[0].rows if row[1] == 'standard'}
+    assert found['AANN'] == pytest.approx([25, 200 / 3, 100, 150])
+    assert found['ANN'] == pytest.approx([50, 100, 140, 200])
+
+
+def test_opt_of_every_exit_has_an_ae(tmp_path):
+    exits = (9, 18, 27)
+    for depth in exits:
+        write_run(tmp_path / str(depth), lambda at: at / 100, weights='optimal', period=[9],
+                  exit_share=depth / 27)
+    found = optimal_metrics(results_of(tmp_path))
+    assert math.isnan(found['1/4'])  # the first exit is at a third
+    assert found['AE'] == pytest.approx(0.18)
+
+
+def test_opt_plus_is_that_of_sequences_with_late_exits(tmp_path):
+    write_run(tmp_path / 'opt', 0.2, weights='optimal')
+    write_run(tmp_path / 'sequence', 0.3, units_per_block=[3, 9], strategy='aann',
+              late_exits=True)
+    row, = [row for row in tables.methods(results_of(tmp_path))[0].rows if row[2] == 'OPT+']
+    assert row[8] == pytest.approx(20)
 
 
 def test_wins_compare_like_with_like(tmp_path):

@@ -12,7 +12,8 @@ _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backb
 ONE_BY_ONE = ('midfeat', 'no_grad')
 _OF_STRATEGY = {'tau', 'gamma', 'eta', 'avgl_momentum'}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
-_OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate'}
+_OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate',
+                     'late_exits'}
 
 
 def recipe(config: TrainConfig) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from anytime_perception.files import write_atomically
 from anytime_training import figures, tables
 from anytime_training.comparison import timeliness
-from anytime_training.results import optimal_errors, optimal_metrics, Result
+from anytime_training.results import optimal_metrics, Result
 
 _ABOUT = """
 Ours, and the numbers of the paper where it has them. The paper's differ from run to run too; it
@@ -45,7 +45,7 @@ def _runs(results: list[Result]) -> tables.Table:
         metrics, of_all = run.metrics, [timeliness(run.evaluation.error, run.evaluation.cost),
                                         max(run.evaluation.calibration_error), run.evaluation.lost]
         if run.method == 'OPT':  # its other exits were not trained
-            metrics = optimal_metrics(optimal_errors([run]), run.evaluation.depth[-1])
+            metrics = optimal_metrics([run])
             of_all = [math.nan] * 3
         rows.append([run.folder.name, run.dataset, run.model.title, run.method,
                      run.scheme, run.setting.recipe or 'standard', run.config.seed,

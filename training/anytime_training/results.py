@@ -146,8 +146,14 @@ class Result:
 
     @property
     def setting_of_optimal(self) -> Setting:
-        """What it has in common with the OPT runs that it is compared with."""
-        return self.setting._replace(recipe=recipe_of_optimal(self.config))
+        """
+        What it has in common with the OPT runs that it is compared with.
+
+        A network with one exit has no period; that of an OPT run only says which depths it can be
+        trained for.
+        """
+        return self.setting._replace(model=self.model._replace(period=(1,)),
+                                     recipe=recipe_of_optimal(self.config))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -207,17 +213,26 @@ def optimal_errors(results: Iterable[Result]) -> dict[int, float]:
     return {depth: sum(errors) / len(errors) for depth, errors in sorted(found.items())}
 
 
-def optimal_metrics(errors: dict[int, float], units: int) -> dict[str, float]:
+def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
     """
-    Return OPT at the milestones of a network `units` deep, and its AE if every depth was trained.
+    Return OPT at the milestones, and its AE if every exit was trained, from `results`, OPT runs.
 
-    OPT of a milestone is the network trained for the exit at round(share · units); not a number
-    where there is none.
+    They are of networks that are alike but for their periods. OPT of a milestone is the network
+    trained for the last exit at or before round(share · units), as with `exit_share`; not a number
+    where none was.
     """
-    metrics = {name: errors.get(round(share * units), math.nan)
-               for name, share in _MILESTONES.items()}
-    whole = len(errors) == units
-    return {**metrics, 'AE': sum(errors.values()) / units if whole else math.nan}
+    results = list(results)
+    errors = optimal_errors(results)
+    exits = sorted({result.evaluation.depth for result in results})
+
+    def at(share: float) -> float:
+        target = round(share * exits[0][-1])
+        reached = {max((depth for depth in depths if depth <= target), default=0)
+                   for depths in exits}
+        return errors[max(reached & set(errors))] if reached & set(errors) else math.nan
+    depths = set().union(*exits)
+    whole = sum(errors.values()) / len(errors) if depths == set(errors) else math.nan
+    return {**{name: at(share) for name, share in _MILESTONES.items()}, 'AE': whole}
 
 
 def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
@@ -233,12 +248,12 @@ def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, fl
     """
     Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
 
-    It has no AE.
+    A milestone is at the depth at which OPT has it, rounded. There is no AE.
     """
     depth = 3 * run.config.units_per_block[-1]
     points = optimal_points(results, run)
-    return {**{name: optimal_plus(points, share * depth) for name, share in _MILESTONES.items()},
-            'AE': math.nan}
+    return {**{name: optimal_plus(points, round(share * depth))
+               for name, share in _MILESTONES.items()}, 'AE': math.nan}
 
 
 def mean_metrics(results: list[Result]) -> dict[str, float]:

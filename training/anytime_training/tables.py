@@ -9,7 +9,7 @@ import math
 from anytime_training import paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
 from anytime_training.results import (
-    mean_metrics, optimal_errors, optimal_metrics, optimal_plus_metrics, Result)
+    mean_metrics, optimal_metrics, optimal_plus_metrics, Result)
 
 METRICS = paper.METRICS
 ORDER = ('OPT', 'ANN', 'EXP3', 'Milestone', 'RWM', 'AVGL', 'AANN', 'EANN')
@@ -62,12 +62,7 @@ def opt_of(results: list[Result]) -> dict:
     """Return {setting: metrics of OPT} for what has OPT runs."""
     runs = group([result for result in results if result.method == 'OPT'],
                  lambda result: result.setting_of_optimal)
-    return {key: opt_metrics(found) for key, found in runs.items()}
-
-
-def opt_metrics(runs: list[Result]) -> dict[str, float]:
-    """Return the metrics of OPT, put together from its `runs` in one setting."""
-    return optimal_metrics(optimal_errors(runs), runs[0].evaluation.depth[-1])
+    return {key: optimal_metrics(found) for key, found in runs.items()}
 
 
 def runs_of(results: list[Result], what: str = 'run') -> str:
@@ -90,7 +85,7 @@ def weight_schemes(results: list[Result]) -> list[Table]:
         schemes = group(runs, lambda run: run.scheme)
         if len(schemes) < 2:
             continue
-        values = {name: opt_metrics(found) if name == 'optimal' else mean_metrics(found)
+        values = {name: optimal_metrics(found) if name == 'optimal' else mean_metrics(found)
                   for name, found in sorted(schemes.items())}
         printed = {row['metric']: row for row in paper.table(1)
                    if row['dataset'] == setting.in_paper}
@@ -129,7 +124,7 @@ def methods(results: list[Result]) -> list[Table]:
         for method in sorted(by_method, key=lambda name: (
                 ORDER.index(name) if name in ORDER else len(ORDER), name)):
             found = by_method[method]
-            metrics = opt_metrics(found) if method == 'OPT' else mean_metrics(found)
+            metrics = optimal_metrics(found) if method == 'OPT' else mean_metrics(found)
             units = None if method == 'EANN' or model.backbone else model.units_per_block[0]
             add(method, f'ours ({runs_of(found)})', metrics, units)
         if 'EANN' in by_method:
