@@ -71,6 +71,36 @@ def test_opt_plus_stands_beside_a_sequence(tmp_path):
     assert rows[0][5:9] == pytest.approx([30, 20, 20, 20])
 
 
+def test_sequences_of_other_strategies_are_other_methods(tmp_path):
+    for name, values in {'aann': {'strategy': 'aann'}, 'ann': {'strategy': 'none'},
+                         'tau': {'strategy': 'aann', 'tau': 2.0}}.items():
+        write_run(tmp_path / name, {'aann': 0.3, 'ann': 0.5, 'tau': 0.7}[name],
+                  units_per_block=[3, 9], **values)
+    write_run(tmp_path / 'opt', 0.2, weights='optimal')
+    results = results_of(tmp_path)
+    rows = [row for row in tables.methods(results)[0].rows if row[1].startswith('n=3,9')]
+    assert {row[2]: row[8] for row in rows} == pytest.approx({
+        'EANN': 30, 'EANN of ANN': 50, 'EANN of AANN (tau 2)': 70, 'OPT+': 20})
+    assert tables.wins(results) == []
+    assert cli.main(['report', str(tmp_path), '--output', str(tmp_path / 'report')]) == 0
+    figures = [path.name for path in (tmp_path / 'report' / 'figures').glob('figure2e_*')]
+    assert len(figures) == 3
+
+
+PAPERS_SEQUENCE = {'units_per_block': [1, 3, 7, 13, 25], 'period': [1, 1, 1, 1, 3]}
+
+
+@pytest.mark.parametrize('values, rows', [
+    ({}, 1), ({'period': [3]}, 0), ({'units_per_block': [25], 'period': [3]}, 1),
+    ({'units_per_block': [25]}, 0), ({'units_per_block': [25], 'weights': 'optimal'}, 1),
+    ({'weights': 'optimal', 'period': [3]}, 0), (PAPERS_SEQUENCE, 2),
+    ({**PAPERS_SEQUENCE, 'period': [1]}, 0), ({'units_per_block': [1, 9]}, 0)])
+def test_the_papers_numbers_stand_beside_the_papers_networks_only(tmp_path, values, rows):
+    write_run(tmp_path / 'run', 0.5, **{'strategy': 'aann', **values})
+    found = tables.methods(results_of(tmp_path))[0].rows
+    assert len([row for row in found if row[3] == "the paper's"]) == rows
+
+
 def test_opt_of_a_long_period_is_the_exit_that_was_trained(tmp_path):
     # Exits of period 5 are at 2, 7, 12, 17, 22 and 27; the quarters of 27 units at 7, 14, 20, 27.
     for share, depth, error in ((0.25, 7, 0.4), (0.5, 12, 0.3), (0.75, 17, 0.25), (1, 27, 0.2)):

@@ -61,16 +61,16 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
 
 def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 2e: EANN against OPT+, at its cost and at its cost divided by E[C]."""
-    for index, run in enumerate(run for run in results if run.method == 'EANN'):
+    for index, run in enumerate(run for run in results if run.is_eann):
         figure = Figure(figsize=(6, 4.5))
         axes = figure.subplots()
         evaluation, units = run.evaluation, run.config.units_per_block
         base = (units[-1] / units[0]) ** (1 / (len(units) - 1))
         inflation = cost_inflation(base).expected
         errors = [100 * error for error in evaluation.error]
-        axes.step(evaluation.units, errors, where='post', label='EANN')
+        axes.step(evaluation.units, errors, where='post', label=run.method)
         axes.step([position / inflation for position in evaluation.units], errors, where='post',
-                  label=f'EANN (divided by E[C] = {inflation:.2f})')
+                  label=f'{run.method} (divided by E[C] = {inflation:.2f})')
         points = optimal_points(results, run)
         if points:
             depths = sorted({depth for depth, _ in points})
@@ -113,8 +113,8 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
 
 def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
-    still = ('ANN', 'OPT', 'EANN', 'midfeat', 'no-grad')
-    chosen = [run for run in results if run.method not in still]
+    still = ('ANN', 'OPT', 'midfeat', 'no-grad')
+    chosen = [run for run in results if run.method not in still and not run.is_eann]
     for (setting, method), runs in group(
             chosen, lambda run: (run.setting, run.method)).items():
         rows = runs[0].log()

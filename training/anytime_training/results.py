@@ -116,11 +116,17 @@ class Result:
             return config.mode.replace('_', '-')
         if config.weights == 'optimal':
             return 'OPT'
-        if len(config.units_per_block) > 1:
-            return 'EANN'
         settings = strategy_settings(config)
         name = _STRATEGIES.get(config.strategy, config.strategy)
-        return f'{name} ({settings})' if settings else name
+        name = f'{name} ({settings})' if settings else name
+        if len(config.names) > 1:  # of AANN, as in the paper, or of others
+            return 'EANN' if name == 'AANN' else f'EANN of {name}'
+        return name
+
+    @property
+    def is_eann(self) -> bool:
+        """Whether it is a sequence of anytime networks, whichever way these were trained."""
+        return self.method.startswith('EANN')
 
     @property
     def scheme(self) -> str:
