@@ -101,4 +101,7 @@ def run_phase(network: AnytimeNetwork, phase: Phase, images: Tensor,
 
 def scale_gradient(tensor: Tensor, factor: float) -> Tensor:
     """Return `tensor` unchanged; its gradient, going back, is multiplied by `factor`."""
-    return factor * tensor + (1 - factor) * tensor.detach() if factor != 1 else tensor
+    if factor == 1:
+        return tensor
+    fixed = tensor.detach()
+    return fixed + factor * (tensor - fixed)  # in any precision: the difference is exactly zero
