@@ -143,7 +143,7 @@ def test_wins_compare_like_with_like(tmp_path):
     write_run(tmp_path / 'alone', 0.0, strategy='aann', seed=9)  # no ANN with its seed
     rows = tables.wins(results_of(tmp_path))[0].rows
     assert rows[0] == ['AANN', 'ours (4 pairs)', *[62.5] * 5]
-    assert rows[1][2:] == pytest.approx([math.exp(-2 * 4 * 0.125 ** 2)] * 5)
+    assert rows[1][2:] == pytest.approx([100 * math.exp(-2 * 4 * 0.125 ** 2)] * 5)
     assert rows[2][2:] == [66.67, 67.95, 76.92, 55.13, 65.38]
 
 

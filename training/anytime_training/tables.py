@@ -162,7 +162,7 @@ def wins(results: list[Result]) -> list[Table]:
             share, count = share_better([run.metrics[metric] for run in runs],
                                         [plain[experiment(run)].metrics[metric] for run in runs])
             shares.append(100 * share)
-            bounds.append(hoeffding_bound(share, count) if count else math.nan)
+            bounds.append(100 * hoeffding_bound(share, count) if count else math.nan)
         rows.append([method, f'ours ({runs_of(runs, "pair")})', *shares])
         rows.append([method, "Hoeffding's bound", *bounds])
         if method in printed:
