@@ -1,6 +1,9 @@
 """Backbones in training: pretrained weights, class folders, reports, and what goes wrong."""
 
 import json
+import re
+import shlex
+import shutil
 
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
@@ -11,6 +14,7 @@ from anytime_training.phases import plan
 import cv2
 import numpy as np
 import pytest
+from runs_on_digits import same_weights
 import torch
 
 models = pytest.importorskip('torchvision.models', exc_type=Exception)
@@ -105,6 +109,18 @@ def test_a_resumed_run_is_the_same_without_the_pretrained_weights(pictures, tmp_
     whole, broken = (model_file.load(tmp_path / name / 'model.safetensors').network.state_dict()
                      for name in ('whole', 'broken'))
     assert all(torch.equal(whole[name], broken[name]) for name in whole)
+
+
+def test_the_commands_in_the_card_of_a_backbone_make_it_again(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pictures, '2024')  # a name that reads as a number
+    assert run(tmp_path / 'run', '2024', '--epochs', '1') == 0
+    assert cli.main(['ship', 'run', '--output', 'mine.safetensors', '--device', 'cpu']) == 0
+    block = re.search(r'```bash\n(.*?)\n', (tmp_path / 'mine.md').read_text(), re.DOTALL).group(1)
+    command = shlex.split(block)
+    assert command[:2] == ['anytime', 'train']
+    assert cli.main([*command[1:], '--quiet', '--device', 'cpu']) == 0
+    assert same_weights(tmp_path / 'run', tmp_path / 'runs' / 'mine')
 
 
 @pytest.mark.parametrize('backbone', ['resnet18', 'mobilenet_v3_small', 'convnext_tiny', ''])

@@ -1,7 +1,6 @@
 """The card of a model: what it is, what it does, and how to make it again, in Markdown."""
 
 from dataclasses import fields
-import json
 import math
 from pathlib import Path
 import shlex
@@ -11,6 +10,7 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.recipes import recipe
+from anytime_training.settings import assignment
 
 # Where the data come from and what their authors say about their use.
 NOTES = {
@@ -116,12 +116,12 @@ def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | No
     run = f'runs/{Path(name).stem}'
     places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth'}
     words = ['anytime', 'train', '--dataset', config.dataset]
+    if config.backbone:
+        words += ['--backbone', config.backbone]
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name != 'dataset' and value != getattr(standard, field.name):
-            value = places.get(field.name, value)
-            text = value if isinstance(value, str) else json.dumps(value)
-            words += ['--set', f'{field.name}={text}']
+            words += ['--set', assignment(field.name, places.get(field.name, value))]
     ship = ['anytime', 'ship', run, '--output', name]
     for option, value in options.items():
         if value:

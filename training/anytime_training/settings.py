@@ -50,6 +50,14 @@ def parse_assignment(text: str) -> dict:
         return {key: value}
 
 
+def assignment(key: str, value) -> str:
+    """Return the text KEY=VALUE of which `parse_assignment` makes `value`."""
+    if isinstance(value, str):
+        plain = f'{key}={value}'
+        return plain if parse_assignment(plain) == {key: value} else f'{key}={json.dumps(value)}'
+    return f'{key}={json.dumps(value)}'
+
+
 def parse_vary(text: str) -> tuple[str, list[str]]:
     """
     Return the key and the values of a text KEY=VALUE,VALUE; values may be JSON lists.
