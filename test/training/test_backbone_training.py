@@ -161,6 +161,7 @@ def test_blocks_left_out_at_random_repeat(pictures, tmp_path, monkeypatch):
     (['--channels', '16'], 'channels'),
     (['--set', 'backbone=', '--pretrained', 'resnet34.pth'], 'mobilenet_v3_small'),
     (['--set', 'backbone=alexnet'], 'convnext_tiny'),
+    (['--period', '9'], 'only 8 units'),
 ])
 def test_mistakes_are_explained_and_leave_nothing(tmp_path, capsys, monkeypatch, pictures,
                                                   options, said):

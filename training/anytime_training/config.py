@@ -107,6 +107,11 @@ class TrainConfig:
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
+        for index, units in enumerate(self.units_per_block):
+            if self.period[index % len(self.period)] > 3 * units:
+                raise ValueError(f'period is {list(self.period)}, but the network with {units} '
+                                 f'units_per_block is only {3 * units} units deep; give one that '
+                                 'is no greater, or one for each of units_per_block')
         if not 0 < self.exit_share <= 1:
             raise ValueError(f'exit_share is {self.exit_share}; it must be in (0, 1]')
         for name in ('input_size', 'epochs', 'batch_size'):

@@ -39,19 +39,23 @@ def load_pretrained(path: str) -> dict[str, Tensor] | None:
     return weights
 
 
-def check_pretrained(config: TrainConfig) -> None:
+def check_backbone(config: TrainConfig) -> None:
     """
-    Raise ValueError if the pretrained weights of `config` are not those of its backbone.
+    Raise ValueError if weights or period of `config` are not for its backbone.
 
     To be called before a run starts: a mistake shall not leave half a run behind.
     """
-    weights = load_pretrained(config.pretrained)
-    if weights is None:
+    if not config.backbone:
         return
+    weights = load_pretrained(config.pretrained)
     try:
-        AnytimeBackbone(config.backbone, 2, input_size=config.input_size, weights=weights)
+        network = AnytimeBackbone(config.backbone, 2, input_size=config.input_size,
+                                  weights=weights)
     except ValueError as error:
-        raise ValueError(f'{config.pretrained}: {error}') from error
+        raise ValueError(f'{config.pretrained or config.backbone}: {error}') from error
+    if max(config.period) > network.depth:
+        raise ValueError(f'period is {list(config.period)}, but the backbone {config.backbone} is '
+                         f'only {network.depth} units deep')
 
 
 def _foreign(path: str) -> str:

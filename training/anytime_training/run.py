@@ -14,7 +14,7 @@ from anytime_training.device import fitting_threads
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
 from anytime_training.pretrained import (
-    check_pretrained, load_pretrained, preprocessing_of_imagenet)
+    check_backbone, load_pretrained, preprocessing_of_imagenet)
 from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
 from anytime_training.strategies import make_weights
@@ -49,7 +49,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
-        check_pretrained(config)
+        check_backbone(config)
         _write_json(path, config.to_dict())
         return config
     if not resume:
