@@ -37,11 +37,16 @@ def pretended(optimiser, captures):
     return capture
 
 
+def graphed(arguments, capture):
+    """Return the step for the arguments of `make_step`, captured by `capture`."""
+    return GraphedStep(Step(*arguments[:4]), arguments[3], capture)
+
+
 def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
     captures = []
     assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
-    monkeypatch.setattr(train, 'make_step', lambda *arguments: GraphedStep(
-        Step(*arguments), arguments[-1], pretended(arguments[-1], captures)))
+    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
+        arguments, pretended(arguments[3], captures)))
     assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *OPTIONS]) == 0
     assert len(captures) == 2  # one for each phase
     assert same_weights(tmp_path / 'run', tmp_path / 'replayed')
@@ -54,14 +59,58 @@ def test_where_it_cannot_be_captured_steps_are_run_and_that_is_said_once(tmp_pat
     def capture(step):
         raise RuntimeError('CUDA error: operation not permitted when stream is capturing\nmore')
     assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
-    monkeypatch.setattr(train, 'make_step', lambda *arguments: GraphedStep(
-        Step(*arguments), arguments[-1], capture))
+    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(arguments, capture))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('default')
         assert cli.main(['train', '--output', str(tmp_path / 'other'), *OPTIONS]) == 0
     said = [str(warning.message) for warning in caught if 'CUDA graph' in str(warning.message)]
-    assert len(said) in (1, 2) and said[0].endswith('when stream is capturing')
+    assert len(said) in (1, 2) and 'when stream is capturing (' in said[0]
+    assert '--resume --no-graph' in said[0] and 'more' not in said[0]
     assert same_weights(tmp_path / 'run', tmp_path / 'other')
+
+
+def test_what_failed_first_is_what_is_said_and_its_stream_is_left(monkeypatch):
+    """As in PyTorch, whose torch.cuda.graph ends the capture, which fails too, and stays on it."""
+    streams = ['before']
+
+    class Graph:
+
+        def __init__(self, graph):
+            pass
+
+        def __enter__(self):
+            streams.append('of the capture')
+
+        def __exit__(self, *error):
+            raise RuntimeError('operation failed due to a previous error during capture')
+    monkeypatch.setattr(torch.cuda, 'CUDAGraph', object)
+    monkeypatch.setattr(torch.cuda, 'graph', Graph)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda: streams[-1])
+    monkeypatch.setattr(torch.cuda, 'set_stream', streams.append)
+    weight, calls = torch.zeros(1, requires_grad=True), []
+
+    def step(images):
+        calls.append(streams[-1])
+        if len(calls) == 4:
+            raise RuntimeError('cannot synchronise while capturing')
+        return (images,)
+    graphed_step = GraphedStep(step, torch.optim.SGD([weight]))
+    with pytest.warns(RuntimeWarning, match='without: cannot synchronise while capturing'):
+        for _ in range(6):
+            graphed_step(torch.zeros(1))
+    assert calls == ['before'] * 3 + ['of the capture'] + ['before'] * 3
+
+
+def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
+    asked = []
+
+    def make(*arguments):
+        asked.append(arguments[4])
+        return Step(*arguments[:4])
+    monkeypatch.setattr(train, 'make_step', make)
+    for number, option in enumerate(([], ['--no-graph'])):
+        assert cli.main(['train', '--output', str(tmp_path / str(number)), *OPTIONS, *option]) == 0
+    assert asked == [True, True, False, False]  # in each phase
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

@@ -74,6 +74,7 @@ def _add_train(subparsers) -> None:
                             'options override it')
     train.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     train.add_argument('--quiet', action='store_true', help='no progress bar')
+    _add_graph(train)
     train.add_argument('--dataset', choices=DATASETS, help='default: digits')
     _add_data(train)
     train.add_argument('--units-per-block', type=_integers, metavar='N[,N…]',
@@ -182,6 +183,7 @@ def _add_sweep(subparsers) -> None:
                        help='a setting of all runs')
     sweep.add_argument('--devices', nargs='+', default=['auto'], metavar='DEVICE',
                        help='one run at a time on each; name a device twice for two')
+    _add_graph(sweep)
     sweep.add_argument('--dataset', choices=DATASETS)
     sweep.add_argument('--data', metavar='DIR', help='folder that the data set is read from')
     sweep.set_defaults(command=commands.sweep)
@@ -216,6 +218,12 @@ def _add_dataset(subparsers) -> None:
                           '(%(default)s)')
     bag.add_argument('--quiet', action='store_true', help='no progress bar')
     bag.set_defaults(command=commands.from_bag)
+
+
+def _add_graph(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--no-graph', dest='graph', action='store_false',
+                        help='on a GPU, run every training step anew, not as one CUDA graph: '
+                             'slower, for where that fails')
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,8 @@ def train(arguments: Namespace) -> None:
         # The other processes find the run that the main one has just started.
         config = distributed.main_first(lambda: start_run(
             folder, values, arguments.resume or not distributed.is_main()))
-        evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet)
+        evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet,
+                                 arguments.graph)
         if distributed.is_main():
             print(evaluation.table())
             print(f'model: {folder / MODEL}')
@@ -73,7 +74,7 @@ def sweep(arguments: Namespace) -> None:
     jobs = plan_jobs(Path(arguments.output), arguments.config, list(arguments.seeds), vary,
                      [*common, *arguments.set])
     check_jobs(jobs)
-    failed = run_jobs(jobs, arguments.devices, print)
+    failed = run_jobs(jobs, arguments.devices, arguments.graph, print)
     if failed:
         names = ', '.join(job.folder.name for job in failed)
         raise ValueError(f'{len(failed)} of {len(jobs)} runs failed: {names}; run the same sweep '

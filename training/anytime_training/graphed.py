@@ -19,26 +19,19 @@ StepFunction = Callable[..., tuple[Tensor, ...]]
 
 def capture(step: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor, ...]]:
     """Return `step` as a CUDA graph: a function that replays it and returns the same tensors."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        results = step()
+    graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph):
+            results = step()
+    except RuntimeError:
+        # Ending the capture fails as well then, and leaves PyTorch on the stream of the capture.
+        torch.cuda.set_stream(before)
+        raise
 
     def replay() -> tuple[Tensor, ...]:
         graph.replay()
         return results
     return replay
-
-
-def _aside(step: StepFunction, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Run `step` on a stream of its own, as PyTorch asks for before a capture."""
-    if not inputs[0].is_cuda:
-        return step(*inputs)
-    current, stream = torch.cuda.current_stream(), torch.cuda.Stream()
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        results = step(*inputs)
-    current.wait_stream(stream)
-    return results
 
 
 class GraphedStep:
@@ -64,6 +57,8 @@ class GraphedStep:
         self._steps = 0
         self._inputs: tuple[Tensor, ...] = ()
         self._replay: Callable[[], tuple[Tensor, ...]] | None = None
+        self._failed = False
+        self._side: torch.cuda.Stream | None = None
         self._rate: Tensor | None = None
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -86,11 +81,24 @@ class GraphedStep:
         if self._steps == _WARM_UP:
             self._try_to_capture(inputs)
         self._steps += 1
+        if self._failed:
+            return self._step(*inputs)
         if self._replay is None:
-            return _aside(self._step, inputs)
+            return self._aside(inputs)
         for held, given in zip(self._inputs, inputs):
             held.copy_(given, non_blocking=True)
         return self._replay()
+
+    def _aside(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Run the step on a stream of its own, as PyTorch asks for before a capture."""
+        if not inputs[0].is_cuda:
+            return self._step(*inputs)
+        current, self._side = torch.cuda.current_stream(), self._side or torch.cuda.Stream()
+        self._side.wait_stream(current)
+        with torch.cuda.stream(self._side):
+            results = self._step(*inputs)
+        current.wait_stream(self._side)
+        return results
 
     def _try_to_capture(self, inputs: tuple[Tensor, ...]) -> None:
         self._inputs = tuple(tensor.detach().clone() for tensor in inputs)
@@ -99,7 +107,9 @@ class GraphedStep:
         try:
             self._replay = self._capture(lambda: self._step(*self._inputs))
         except RuntimeError as error:
-            self._inputs = ()
+            self._inputs, self._failed = (), True
             self._optimiser.zero_grad(set_to_none=True)
-            warnings.warn(f'the training step cannot be captured as a CUDA graph and is slower '
-                          f'without: {str(error).splitlines()[0]}', RuntimeWarning)
+            reason = error.__context__ or error  # what failed first, not the end of the capture
+            warnings.warn('the training step cannot be captured as a CUDA graph and is slower '
+                          f'without: {(str(reason) or repr(reason)).splitlines()[0]} (if training '
+                          'fails after this, go on with --resume --no-graph)', RuntimeWarning)

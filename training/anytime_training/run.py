@@ -72,9 +72,11 @@ def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
 
 
 def execute_run(folder: Path, config: TrainConfig, device: torch.device, download: bool = False,
-                quiet: bool = False) -> Evaluation:
+                quiet: bool = False, graph: bool = True) -> Evaluation:
     """
     Train what is left of the run in `folder`, evaluate it, and write the model file.
+
+    On a GPU, `graph` has the training step replayed as a CUDA graph.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                 if text:
                     bar.set_postfix_str(text, refresh=False)
             network = train_network(config, network, phases, preprocessing, train, held_out,
-                                    folder / name, seed, progress)
+                                    folder / name, seed, progress, graph)
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     carry = uncalibrated(config, network) if calibration is None else calibrate(

@@ -54,8 +54,12 @@ class Step:
 
 
 def make_step(config: TrainConfig, network: AnytimeNetwork, phase: Phase,
-              optimiser: torch.optim.Optimizer) -> Step | GraphedStep:
-    """Return the step of a phase; on a GPU that one process has to itself, replayed as a graph."""
+              optimiser: torch.optim.Optimizer, graph: bool = True) -> Step | GraphedStep:
+    """
+    Return the step of a phase.
+
+    With `graph` it is replayed as a CUDA graph, on a GPU that trains in one process.
+    """
     step = Step(config, network, phase, optimiser)
-    graphed = phase.weights.is_cuda and distributed.count() == 1
+    graphed = graph and phase.weights.is_cuda and distributed.count() == 1
     return GraphedStep(step, optimiser) if graphed else step

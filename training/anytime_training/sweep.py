@@ -79,13 +79,14 @@ def check_jobs(jobs: list[Job]) -> None:
                                  'experiment; choose another --output')
 
 
-def run_jobs(jobs: list[Job], devices: list[str], report) -> list[Job]:
+def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[Job]:
     """
     Run what is left of `jobs`, one at a time on each of `devices` (name one twice to share it).
 
     Every run is a process of its own with its output in train.txt, so that one that fails hurts no
-    other. `report` is called with a line of text when one begins or ends. Return the jobs that
-    failed. Ctrl-C interrupts the runs too, each with a whole checkpoint behind it.
+    other. `graph` is as of `execute_run`. `report` is called with a line of text when one begins
+    or ends. Return the jobs that failed. Ctrl-C interrupts the runs too, each with a whole
+    checkpoint behind it.
     """
     waiting = [job for job in jobs if not is_complete(job.folder)]
     done = len(jobs) - len(waiting)
@@ -98,7 +99,7 @@ def run_jobs(jobs: list[Job], devices: list[str], report) -> list[Job]:
             for slot, device in enumerate(devices):
                 if slot not in running and waiting:
                     job = waiting.pop(0)
-                    running[slot] = (job, _start(job, device))
+                    running[slot] = (job, _start(job, device, graph))
                     report(f'{job.folder.name}: started on {device}')
             time.sleep(_POLL_S)
             for slot, (job, process) in list(running.items()):
@@ -117,10 +118,11 @@ def run_jobs(jobs: list[Job], devices: list[str], report) -> list[Job]:
     return failed
 
 
-def _start(job: Job, device: str) -> subprocess.Popen:
+def _start(job: Job, device: str, graph: bool) -> subprocess.Popen:
     job.folder.mkdir(parents=True, exist_ok=True)
     settings = [part for setting in job.settings for part in ('--set', setting)]
     command = [sys.executable, '-m', 'anytime_training', 'train', '--resume', '--quiet',
-               '--output', str(job.folder), '--device', device, '--config', job.config, *settings]
+               '--output', str(job.folder), '--device', device, '--config', job.config, *settings,
+               *([] if graph else ['--no-graph'])]
     with open(job.folder / 'train.txt', 'a', encoding='utf-8') as output:
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -35,15 +35,15 @@ class TrainingDiverged(RuntimeError):
 
 def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase],
                   preprocessing: Preprocessing, train: ImageSet, held_out: ImageSet,
-                  folder: Path, seed: int,
-                  progress: Callable[[int, str], None]) -> AnytimeNetwork:
+                  folder: Path, seed: int, progress: Callable[[int, str], None],
+                  graph: bool = True) -> AnytimeNetwork:
     """
     Train `network` through `phases`, from the checkpoint in `folder` if any, and return it.
 
     All are on the device to train on. Each epoch ends with checkpoint.pt and log.csv written anew.
     Every random draw depends on `seed` and the epoch, so a run that is killed and goes on gives
     the same weights as one that is not. `progress` is called with the images done since the last
-    call and a short text.
+    call and a short text. `graph` is as of `make_step`.
 
     Raises
     ------
@@ -60,15 +60,18 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     steps = steps_per_epoch(len(train), config.batch_size)
     augmentation = Augmentation(config.flip, config.lighting, config.cutout)
     progress(len(rows) * steps * config.batch_size, '')
+
+    def start_phase(number: int) -> Learner:
+        return _start_phase(config, network, phases[number], steps, seed + number, graph)
     if state is not None:
-        learner = _restore(config, network, phases, steps, seed, state, path)
+        learner = _restore(config, network, start_phase, state, path)
     for done in range(len(rows), len(phases) * config.epochs):
         number, epoch = divmod(done, config.epochs)
         if epoch == 0:
             if done and learner.average is not None:
                 # What a phase freezes or goes on with is what answers: the averaged network.
                 network.load_state_dict(learner.average.network.state_dict())
-            learner = _start_phase(config, network, phases, number, steps, seed)
+            learner = start_phase(number)
         batches = training_batches(train, preprocessing, config.batch_size, augmentation, seed,
                                    done)
         # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator.
@@ -96,17 +99,16 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     return _result_of(learner).eval()
 
 
-def _start_phase(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], number: int,
-                 steps: int, seed: int) -> Learner:
-    phase = phases[number]
+def _start_phase(config: TrainConfig, network: AnytimeNetwork, phase: Phase, steps: int, seed: int,
+                 graph: bool) -> Learner:
     depths = [network.exits[index].depth for index in phase.exits]
     sampler = Fixed(phase.weights)
     if phase.alternates:
-        sampler = make_sampler(config, phase.weights, depths, steps, seed + number)
+        sampler = make_sampler(config, phase.weights, depths, steps, seed)
     average = MovingAverage(network, config.average) if config.average else None
     optimiser = make_optimiser(network, phase, config)
     return Learner(network, phase, optimiser, sampler,
-                   make_step(config, network, phase, optimiser), average)
+                   make_step(config, network, phase, optimiser, graph), average)
 
 
 def _result_of(learner: Learner) -> AnytimeNetwork:
@@ -120,13 +122,12 @@ def _state(learner: Learner, rows: list[dict]) -> dict:
             'optimiser': learner.optimiser.state_dict(), 'sampler': learner.sampler.state_dict()}
 
 
-def _restore(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase], steps: int,
-             seed: int, state: dict, path: Path) -> Learner:
+def _restore(config: TrainConfig, network: AnytimeNetwork, start_phase: Callable[[int], Learner],
+             state: dict, path: Path) -> Learner:
     """Return the learner as it was after the last epoch of a checkpoint's `state`."""
-    number = (len(state['rows']) - 1) // config.epochs
     try:
         network.load_state_dict(state['network'])
-        learner = _start_phase(config, network, phases, number, steps, seed)
+        learner = start_phase((len(state['rows']) - 1) // config.epochs)
         if learner.average is not None:
             learner.average.network.load_state_dict(state['average'])
         learner.optimiser.load_state_dict(state['optimiser'])
