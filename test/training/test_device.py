@@ -38,3 +38,12 @@ def test_precision_can_be_asked_for_and_small_networks_keep_float32():
     assert use_bfloat16('bfloat16', cpu, small=True)
     assert not use_bfloat16('float32', cpu, small=False)
     assert not use_bfloat16('auto', cpu, small=True)
+
+
+def test_on_gpus_precision_is_that_of_the_gpu_that_is_used(monkeypatch):
+    capabilities = {0: (7, 5), 1: (8, 0), 2: (9, 0)}
+    monkeypatch.setattr(torch.cuda, 'get_device_capability',
+                        lambda device: capabilities[device.index])
+    monkeypatch.setattr(torch.version, 'hip', None)
+    found = [use_bfloat16('auto', torch.device('cuda', index), small=False) for index in range(3)]
+    assert found == [False, True, True]

@@ -62,7 +62,8 @@ def use_bfloat16(precision: str, device: torch.device, small: bool) -> bool:
     if precision != 'auto':
         return precision == 'bfloat16'
     if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported()
+        # PyTorch's is_bf16_supported also counts what is only emulated, on the current device.
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
     # Not a public name of PyTorch's; without it nothing is lost but speed.
     native = getattr(torch.cpu, '_is_avx512_bf16_supported', lambda: False)
     return not small and native()
