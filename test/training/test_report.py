@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
@@ -155,6 +156,8 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
     write_run(runs / 'midfeat', 0.6, mode='midfeat', strategy='none')
     for strategy in ('aann', 'exp3'):
         write_run(runs / strategy, 0.45, strategy=strategy)
+    write_run(runs / 'tau', 0.45, strategy='aann', tau=2.0, period=[3])
+    write_run(runs / 'linear', 0.45, strategy='exp3', weights='linear')
     write_run(runs / 'stack', 0.45, strategy='none', period=[3])
     unfinished = runs / 'unfinished'
     unfinished.mkdir()
@@ -168,7 +171,11 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
     names = {path.name for path in (tmp_path / 'report' / 'figures').iterdir()}
     assert names == {
         'figure2_CIFAR100_n9_c32.png', 'figure2f.png', 'figure3_ANN_CIFAR100_n9_c32.png',
-        'figure4_AANN_CIFAR100_n9_c32.png', 'figure4_EXP3_CIFAR100_n9_c32.png'}
+        'figure4_AANN_CIFAR100_n9_c32.png', 'figure4_EXP3_CIFAR100_n9_c32.png',
+        'figure4_AANN-tau-2_CIFAR100_n9_c32_s3.png', 'figure4_EXP3-linear_CIFAR100_n9_c32.png'}
+    linked = re.findall(r'^!\[[^]]*\]\(([^()\s]+)\)$', text, re.MULTILINE)
+    assert {tmp_path / 'report' / link for link in linked} == set(
+        (tmp_path / 'report' / 'figures').iterdir())
     assert (tmp_path / 'report' / 'tables' / 'table2b.csv').exists()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
-from anytime_training.results import optimal_errors, optimal_points, Result
+from anytime_training.results import optimal_errors, optimal_points, Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
@@ -56,7 +56,7 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
             axes.set(xlabel='units', ylabel=title)
             axes.legend(fontsize='small')
         figure.suptitle(f'Weight schemes, {setting.title} (figure 2a to 2d)')
-        yield _save(figure, folder / f'figure2_{setting.file_name}.png')
+        yield _save(figure, folder / f'figure2_{setting.file_name}{_period(setting)}.png')
 
 
 def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -115,8 +115,8 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
     still = ('ANN', 'OPT', 'midfeat', 'no-grad')
     chosen = [run for run in results if run.method not in still and not run.is_eann]
-    for (setting, method), runs in group(
-            chosen, lambda run: (run.setting, run.method)).items():
+    for (setting, method, scheme), runs in group(
+            chosen, lambda run: (run.setting, run.method, run.scheme)).items():
         rows = runs[0].log()
         exits = len(runs[0].evaluation.depth)
         figure = Figure(figsize=(6, 4))
@@ -124,6 +124,14 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
         axes.stackplot([int(row['epoch']) for row in rows],
                        [[float(row[f'probability_{index}'] or 0) for row in rows]
                         for index in range(1, exits + 1)])
+        name = method if scheme == 'sieve' else f'{method}, {scheme}'
         axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
-                 title=f'{method}, {setting.title} (figure 4)')
-        yield _save(figure, folder / f'figure4_{method}_{setting.file_name}.png')
+                 title=f'{name}, {setting.title} (figure 4)')
+        yield _save(figure, folder / f'figure4_{slug(name)}_{setting.file_name}'
+                                     f'{_period(setting)}.png')
+
+
+def _period(setting: Setting) -> str:
+    """Return what tells the names of files of different periods apart, '' for the usual one."""
+    period = setting.model.period
+    return f'_s{"-".join(map(str, period))}' if set(period) - {1} else ''

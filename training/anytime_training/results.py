@@ -26,6 +26,11 @@ _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
 _VALIDATION = ' (validation)'
 
 
+def slug(text: str) -> str:
+    """Return `text` as it can stand in the name of a file and in a link."""
+    return re.sub(r'[^\w.-]+', '-', text).strip('-')
+
+
 class Architecture(NamedTuple):
     """What the network of a run is; a backbone has neither units per block nor channels."""
 
@@ -66,8 +71,7 @@ class Setting(NamedTuple):
     def file_name(self) -> str:
         """The name in those of files, without the period; of another recipe, a number."""
         number = f'_{zlib.crc32(self.recipe.encode()) % 10000:04}' if self.recipe else ''
-        dataset = re.sub(r'[^\w.-]+', '-', self.dataset).strip('-')
-        return f'{dataset}_{self.model.file_name}{number}'
+        return f'{slug(self.dataset)}_{self.model.file_name}{number}'
 
     @property
     def in_paper(self) -> str:
