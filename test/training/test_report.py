@@ -72,6 +72,15 @@ def test_opt_plus_stands_beside_a_sequence(tmp_path):
     assert rows[0][5:9] == pytest.approx([30, 20, 20, 20])
 
 
+def test_methods_are_named_after_the_settings_that_their_strategy_has(tmp_path):
+    write_run(tmp_path / 'a', 0.5, strategy='aann', gamma=0.1)  # as runs of older versions may
+    write_run(tmp_path / 'b', 0.5, strategy='exp3', gamma=0.1, avgl_momentum=0.5)
+    write_run(tmp_path / 'c', 0.5, strategy='adaloss', delta=0.5)
+    write_run(tmp_path / 'd', 0.5, strategy='none', tau=2.0)
+    assert [run.method for run in results_of(tmp_path)] == [
+        'AANN', 'EXP3 (gamma 0.1)', 'adaloss (delta 0.5)', 'ANN']
+
+
 def test_sequences_of_other_strategies_are_other_methods(tmp_path):
     for name, values in {'aann': {'strategy': 'aann'}, 'ann': {'strategy': 'none'},
                          'tau': {'strategy': 'aann', 'tau': 2.0}}.items():

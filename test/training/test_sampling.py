@@ -4,8 +4,10 @@ import math
 
 from anytime_training import weights
 from anytime_training.adaloss import AdaLoss
+from anytime_training.config import TrainConfig
 from anytime_training.sampling import (
     Alternating, Avgl, Exp3, Fixed, Milestone, rewards, Rwm)
+from anytime_training.strategies import make_sampler
 from hypothesis import given, settings, strategies as st
 import pytest
 import torch
@@ -144,6 +146,16 @@ def test_a_restored_strategy_goes_on_as_if_never_stopped(kind):
         whole.update(losses[step])
         half.update(losses[step])
     assert torch.equal(whole.probabilities, half.probabilities)
+
+
+def test_delta_of_a_configuration_is_adalosss():
+    config = TrainConfig.of({'strategy': 'adaloss', 'delta': 0.5})
+    sampler = make_sampler(config, weights.constant(3), [1, 2, 3], 10, 0)
+    sampler.update(torch.ones(3))
+    # Losses are alike, so a is 1, 1 and 1.5, over 1.5; of each but 0.07 counts.
+    early = 0.93 / 1.5 + 0.07
+    expected = torch.tensor([early, early, 1]) / (2 * early + 1)
+    torch.testing.assert_close(sampler.weights(100), expected)
 
 
 def test_adaloss_weighs_by_the_inverse_of_the_mean_loss():

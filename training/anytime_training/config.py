@@ -34,6 +34,7 @@ class TrainConfig:
         of the optimal one.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
     gamma, eta, avgl_momentum: of the learned strategies (appendix D.4).
+    delta: of adaloss, see adaloss.py.
     epochs, batch_size, lr, schedule, momentum, nesterov, weight_decay: of the gradient descent;
         every phase of a mode takes that many epochs.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
@@ -71,6 +72,7 @@ class TrainConfig:
     gamma: float = 0.3
     eta: float = 0.8
     avgl_momentum: float = 0.9
+    delta: float = 0.0
     epochs: int = 300
     batch_size: int = 128
     lr: float = 0.1
@@ -126,7 +128,7 @@ class TrainConfig:
                      'average'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
-        for name in ('tau', 'eta', 'weight_decay', 'mixup', 'cutout', 'seed'):
+        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
 

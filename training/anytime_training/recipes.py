@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from anytime_training.config import TrainConfig
+from anytime_training.strategies import STRATEGIES
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
@@ -10,7 +11,7 @@ _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backb
               'compiled'}
 # Modes that are methods of their own; mixed is a recipe for the others.
 ONE_BY_ONE = ('midfeat', 'no_grad')
-_OF_STRATEGY = {'tau', 'gamma', 'eta', 'avgl_momentum'}
+_OF_STRATEGY = {name for names in STRATEGIES.values() for name in names}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate',
                      'late_exits'}
@@ -32,9 +33,9 @@ def recipe_of_optimal(config: TrainConfig) -> str:
 
 
 def strategy_settings(config: TrainConfig) -> str:
-    """Return the settings of the strategy of `config` that are not the paper's."""
+    """Return the settings that the strategy of `config` has and that are not the paper's."""
     names = {field.name for field in fields(config)}
-    return '' if config.strategy == 'none' else _differences(config, names - _OF_STRATEGY)
+    return _differences(config, names.difference(STRATEGIES[config.strategy]))
 
 
 def _differences(config: TrainConfig, left_out: set[str]) -> str:

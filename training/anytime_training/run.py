@@ -17,7 +17,7 @@ from anytime_training.pretrained import (
     check_backbone, load_pretrained, preprocessing_of_imagenet)
 from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
-from anytime_training.strategies import make_weights
+from anytime_training.strategies import check_strategy, make_weights
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
@@ -49,6 +49,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
+        check_strategy(config)
         check_backbone(config)
         _write_json(path, config.to_dict())
         return config

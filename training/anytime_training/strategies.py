@@ -6,7 +6,26 @@ from anytime_training.metrics import milestone_exits
 from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
 
-STRATEGIES = ('none', 'aann', 'milestone', 'exp3', 'rwm', 'avgl', 'adaloss')
+# The strategies, and which settings each of them has.
+STRATEGIES = {'none': (), 'aann': ('tau',), 'milestone': ('tau',), 'exp3': ('tau', 'gamma', 'eta'),
+              'rwm': ('tau', 'gamma', 'eta'), 'avgl': ('tau', 'eta', 'avgl_momentum'),
+              'adaloss': ('delta',)}
+
+
+def check_strategy(config) -> None:
+    """
+    Raise ValueError if `config` sets what its strategy has no use for.
+
+    Such a setting would change nothing but what the run is called.
+    """
+    known = {name for names in STRATEGIES.values() for name in names}
+    used = STRATEGIES[config.strategy]
+    for name in sorted(known.difference(used)):
+        if getattr(config, name) != getattr(type(config), name):
+            having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
+            raise ValueError(f'{name} is {getattr(config, name):g}, but the strategy '
+                             f'{config.strategy} has no such setting; leave it out, or choose one '
+                             f'of {having}')
 
 
 def make_weights(config, depths: list[int]) -> Tensor:
@@ -36,7 +55,7 @@ def make_sampler(config, weights: Tensor, depths: list[int], steps_per_epoch: in
     if config.strategy == 'none':
         return Fixed(weights)
     if config.strategy == 'adaloss':
-        return AdaLoss(weights)
+        return AdaLoss(weights, delta=config.delta)
     if config.strategy == 'aann':
         return Alternating(weights, tau, seed)
     if config.strategy == 'milestone':

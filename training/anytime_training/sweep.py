@@ -11,6 +11,7 @@ import time
 from anytime_training.config import TrainConfig
 from anytime_training.run import changed_setting, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
+from anytime_training.strategies import check_strategy
 
 _POLL_S = 0.2
 _IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
@@ -72,11 +73,13 @@ def check_jobs(jobs: list[Job]) -> None:
             values.update(parse_assignment(setting))
         config = TrainConfig.of(values)
         stored = job.folder / CONFIG
-        if stored.exists():
-            difference = changed_setting(TrainConfig.of(read_config_file(stored)), config)
-            if difference:
-                raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
-                                 'experiment; choose another --output')
+        if not stored.exists():
+            check_strategy(config)
+            continue
+        difference = changed_setting(TrainConfig.of(read_config_file(stored)), config)
+        if difference:
+            raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
+                             'experiment; choose another --output')
 
 
 def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[Job]:
