@@ -254,11 +254,35 @@ def test_results_need_no_models_nor_the_place_of_the_data(tmp_path):
     assert '| a | folder | n=9, c=32 | AANN |' in (tmp_path / 'out' / 'report.md').read_text()
 
 
+def test_other_images_under_the_same_name_are_another_data_set(tmp_path):
+    for name, folder, images in (('a', 'x/pets', '1234567890'), ('b', 'y/pets', 'abcdef0123'),
+                                 ('c', 'z/pets', '1234567890'), ('d', 'cars', '9999999999'),
+                                 ('e', 'pets', None)):
+        write_run(tmp_path / name, 0.5, dataset='folder', data=folder, input_size=32)
+        if images:
+            (tmp_path / name / 'data.json').write_text(json.dumps({'sha256': images}))
+    write_run(tmp_path / 'f', 0.5, dataset='folder', data='x/cars', validation=True)
+    assert [run.dataset for run in results_of(tmp_path)] == [
+        'pets (sha256 12345678)', 'pets (sha256 abcdef01)', 'pets (sha256 12345678)', 'cars',
+        'pets', 'cars (validation)']
+    assert cli.main(['report', str(tmp_path), '--output', str(tmp_path / 'report')]) == 0
+
+
+def test_a_run_that_is_named_twice_counts_once(tmp_path):
+    write_run(tmp_path / 'sweep' / 'run', 0.5)
+    (tmp_path / 'link').symlink_to(tmp_path / 'sweep')
+    found = find_results([tmp_path, tmp_path / 'sweep', tmp_path / 'link' / 'run'], print)
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize('name', ['config.json', 'evaluation.json', 'data.json'])
 @pytest.mark.parametrize('content', ['', '{}', '[]', '{"error": 3}'])
-def test_damaged_runs_are_named(tmp_path, capsys, content):
+def test_damaged_runs_are_named(tmp_path, capsys, content, name):
+    if (name, content) == ('config.json', '{}'):
+        pytest.skip('all that it leaves out is standard')
     write_run(tmp_path / 'run', 0.5)
-    (tmp_path / 'run' / 'evaluation.json').write_text(content)
+    (tmp_path / 'run' / name).write_text(content)
     assert cli.main(['report', str(tmp_path), '--output', str(tmp_path / 'out')]) == 2
-    assert 'evaluation.json is damaged' in capsys.readouterr().err
+    assert f'{name} is damaged' in capsys.readouterr().err
     assert cli.main(['report', str(tmp_path / 'nowhere')]) == 2
     assert 'nowhere' in capsys.readouterr().err

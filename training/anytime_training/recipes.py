@@ -6,6 +6,7 @@ from anytime_training.config import TrainConfig
 from anytime_training.strategies import STRATEGIES
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
+# Precision is of the last kind: auto is what is faster there, so a recipe is run in either.
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
               'weights_base', 'exit_share', 'strategy', 'seed', 'validation', 'precision',
               'compiled'}

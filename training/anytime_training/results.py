@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
 from anytime_training.recipes import (
     ONE_BY_ONE, recipe, recipe_of_optimal, strategy_settings)
-from anytime_training.run import CONFIG, EVALUATION, is_complete
+from anytime_training.run import CONFIG, DATA, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',
@@ -95,22 +95,36 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One finished run."""
+    """
+    One finished run.
+
+    Attributes
+    ----------
+    images: SHA-256 of its images, as in data.json, where others go by the same name, else ''.
+
+    """
 
     folder: Path
     config: TrainConfig
     evaluation: Evaluation
+    images: str = ''
 
     @property
     def dataset(self) -> str:
         """
         The data set, spelled as in the paper; class folders go by the name of their folder.
 
-        It says so where training images were held back, to evaluate on in place of the tests.
+        It says so where training images were held back, to evaluate on in place of the tests, and
+        what its `images` are.
         """
+        images = f' (sha256 {self.images[:8]})' if self.images else ''
+        return self.name_of_data + images + _VALIDATION * self.config.validation
+
+    @property
+    def name_of_data(self) -> str:
+        """The name of the data set alone."""
         name = self.config.dataset
-        name = _DATASETS.get(name) or name == 'folder' and Path(self.config.data).name or name
-        return name + _VALIDATION * self.config.validation
+        return _DATASETS.get(name) or name == 'folder' and Path(self.config.data).name or name
 
     @property
     def method(self) -> str:
@@ -182,7 +196,9 @@ def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> li
     """
     Return the finished runs in `paths`: folders of runs, or folders with such folders inside.
 
-    A run that is not finished is left out and named through `warn`.
+    A run that is not finished is left out and named through `warn`. Runs with different images
+    under one name have their `images` named; what those of a run without data.json were is not
+    known, so it goes by the name alone.
 
     Raises
     ------
@@ -190,7 +206,7 @@ def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> li
         damaged.
 
     """
-    results = []
+    results: list[Result] = []
     for path in map(Path, paths):
         folders = sorted(found.parent for found in path.rglob(CONFIG))
         complete = [folder for folder in folders if is_complete(folder)]
@@ -199,15 +215,30 @@ def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> li
         if not complete:
             raise ValueError(f'there is no finished run in {path}')
         results += [_read(folder) for folder in complete]
-    return results
+    once = {result.folder.resolve(): result for result in reversed(results)}  # the first of each
+    return _told_apart(list(reversed(once.values())))
+
+
+def _told_apart(results: list[Result]) -> list[Result]:
+    """Return `results` with `images` only where these differ under one name and size."""
+    def called(result: Result) -> tuple:
+        return result.name_of_data, result.config.input_size
+    known: dict[tuple, set[str]] = {}
+    for result in results:
+        known.setdefault(called(result), set()).add(result.images)
+    return [result if len(known[called(result)] - {''}) > 1 else replace(result, images='')
+            for result in results]
 
 
 def _read(folder: Path) -> Result:
-    path = folder / EVALUATION
+    path = folder / CONFIG
     try:
-        values = json.loads(path.read_text(encoding='utf-8'))
-        return Result(folder, TrainConfig.of(read_config_file(folder / CONFIG)),
-                      Evaluation.from_dict(values))
+        config = TrainConfig.of(read_config_file(path))
+        path = folder / EVALUATION
+        evaluation = Evaluation.from_dict(json.loads(path.read_text(encoding='utf-8')))
+        path = folder / DATA
+        images = json.loads(path.read_text(encoding='utf-8'))['sha256'] if path.exists() else ''
+        return Result(folder, config, evaluation, images)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is damaged: {error!r}') from error
 
