@@ -18,11 +18,11 @@ MANY = ['--mode', 'mixed', '--strategy', 'exp3', '--set', 'mixup=0.4', '--set',
         'distillation=0.3', '--set', 'head=coarse', '--set', 'average=0.9']
 
 
-def two_processes(*arguments):
+def two_processes(*arguments, program=('-m', 'anytime_training')):
     """Run `anytime` in two processes; return the finished process."""
     return subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
-         '-m', 'anytime_training', *map(str, arguments)],
+         *map(str, [*program, *arguments])],
         env=environment(OMP_NUM_THREADS='1'), capture_output=True, text=True, timeout=120)
 
 
@@ -42,6 +42,38 @@ def test_two_processes_give_what_one_gives(tmp_path):
                 assert single[name] == double[name]
             elif name.startswith('loss') and single[name]:
                 assert float(double[name]) == pytest.approx(float(single[name]), rel=1e-3)
+
+
+NOTES_SEEDS = """
+import os, sys
+from anytime_training import cli
+import torch
+real = torch.manual_seed
+def manual_seed(seed):
+    with open(f'{sys.argv[1]}{os.environ["RANK"]}', 'a') as file:
+        print(seed, file=file)
+    return real(seed)
+torch.manual_seed = manual_seed
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+def test_what_is_left_out_at_random_differs_between_processes(tmp_path, monkeypatch):
+    """As blocks of ConvNeXt are, with draws from PyTorch's own generator, seeded every epoch."""
+    alone, real = [], torch.manual_seed
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, 'manual_seed', lambda seed: alone.append(seed) or real(seed))
+        assert cli.main(['train', '--output', str(tmp_path / 'one'), *OPTIONS]) == 0
+    program = tmp_path / 'notes_seeds.py'
+    program.write_text(NOTES_SEEDS)
+    done = two_processes(tmp_path / 'seeds', 'train', '--output', tmp_path / 'two', *OPTIONS,
+                         program=[program])
+    assert done.returncode == 0, done.stderr
+    first, second = ([int(line) for line in (tmp_path / f'seeds{rank}').read_text().split()]
+                     for rank in (0, 1))
+    assert first == alone and len(second) == len(first)
+    # The weights that the network starts with are the same; what is drawn in the epoch is not.
+    assert sum(one != other for one, other in zip(first, second)) == 1
 
 
 def test_a_mistake_is_said_once(tmp_path):

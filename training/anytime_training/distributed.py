@@ -54,6 +54,11 @@ def is_main() -> bool:
     return not _several() or distributed.get_rank() == 0
 
 
+def own_number() -> tuple[int, ...]:
+    """Return what to add to the purpose of draws that each process makes for itself."""
+    return () if is_main() else (distributed.get_rank(),)
+
+
 def main_first(function: Callable[[], Any]) -> Any:
     """Return what `function` returns in each process; the others call it after the main one."""
     if not _several():

@@ -74,8 +74,9 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
             learner = start_phase(number)
         batches = training_batches(train, preprocessing, config.batch_size, augmentation, seed,
                                    done)
-        # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator.
-        torch.manual_seed(derived_seed(seed, 'network', done))
+        # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator, of each
+        # process for its own images.
+        torch.manual_seed(derived_seed(seed, 'network', done, *distributed.own_number()))
         start = time.perf_counter()
         result = train_epoch(learner, batches, config, epoch, steps, seed + number,
                              lambda images: progress(images, ''))
