@@ -104,6 +104,32 @@ def test_data_may_have_moved_between_sweeps(tmp_path):
     check_jobs([job])
 
 
+@pytest.mark.parametrize('name', ['2024', 'true', 'pets', '"'])
+def test_a_folder_of_data_may_be_called_like_a_number(tmp_path, monkeypatch, name):
+    planned = []
+    monkeypatch.setattr('anytime_training.commands.run_jobs', lambda jobs, *others: planned.extend(
+        jobs) or [])
+    assert cli.main(['sweep', '--output', str(tmp_path / 'runs'), '--config',
+                     write_config(tmp_path), '--dataset', 'folder', '--data', name]) == 0
+    config, = check_jobs(planned)
+    assert config.data == name
+
+
+def test_a_sweep_downloads_once_for_all_of_its_runs(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr('anytime_training.data.load',
+                        lambda *place, **options: calls.append((place, options)))
+    monkeypatch.setattr('anytime_training.commands.run_jobs', lambda *arguments: calls.append(
+        'runs') or [])
+    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', 'n9-c16', 'n9-c32',
+               '--seeds', '0,1', '--dataset', 'cifar10', '--data', 'here']
+    assert cli.main([*command, '--download']) == 0
+    assert calls == [(('cifar10', 'here', 32), {'download': True}), 'runs']
+    del calls[:]
+    assert cli.main(command) == 0
+    assert calls == ['runs']
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path, capsys):
     (tmp_path / 'other').mkdir()
     configs = [write_config(tmp_path), write_config(tmp_path / 'other', lr=0.01)]

@@ -185,7 +185,7 @@ def _add_sweep(subparsers) -> None:
                        help='one run at a time on each; name a device twice for two')
     _add_graph(sweep)
     sweep.add_argument('--dataset', choices=DATASETS)
-    sweep.add_argument('--data', metavar='DIR', help='folder that the data set is read from')
+    _add_data(sweep)
     sweep.set_defaults(command=commands.sweep)
 
 

@@ -14,7 +14,7 @@ from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
 from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run
-from anytime_training.settings import parse_assignment, parse_vary, read_config_file
+from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
 
@@ -25,8 +25,8 @@ def train(arguments: Namespace) -> None:
         given = getattr(arguments, field.name, None)
         if given is not None:
             values[field.name] = given
-    for assignment in arguments.set:
-        values.update(parse_assignment(assignment))
+    for text in arguments.set:
+        values.update(parse_assignment(text))
     folder = Path(arguments.output)
     with distributed.joined(arguments.device) as device:
         # The other processes find the run that the main one has just started.
@@ -69,11 +69,15 @@ def sweep(arguments: Namespace) -> None:
     vary = [parse_vary(text) for text in arguments.vary]
     for device in arguments.devices:
         choose_device(device)
-    common = [f'{name}={getattr(arguments, name)}' for name in ('dataset', 'data')
+    common = [assignment(name, getattr(arguments, name)) for name in ('dataset', 'data')
               if getattr(arguments, name)]
     jobs = plan_jobs(Path(arguments.output), arguments.config, list(arguments.seeds), vary,
                      [*common, *arguments.set])
-    check_jobs(jobs)
+    configs = check_jobs(jobs)
+    if arguments.download:  # once, not by many runs at a time into one folder
+        for place in sorted({(config.dataset, config.data, config.input_size)
+                             for config in configs}):
+            data.load(*place, download=True)
     failed = run_jobs(jobs, arguments.devices, arguments.graph, print)
     if failed:
         names = ', '.join(job.folder.name for job in failed)

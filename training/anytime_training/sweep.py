@@ -51,9 +51,9 @@ def plan_jobs(output: Path, configs: list[str], seeds: list[int],
     return jobs
 
 
-def check_jobs(jobs: list[Job]) -> None:
+def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
     """
-    Look for mistakes in `jobs`, before the first of them runs.
+    Return the configurations of `jobs`, after a look for mistakes before the first of them runs.
 
     Raises
     ------
@@ -62,6 +62,7 @@ def check_jobs(jobs: list[Job]) -> None:
 
     """
     taken: dict[Path, Job] = {}
+    configs = []
     for job in jobs:
         if job.folder in taken:
             raise ValueError(f'two runs would share the folder {job.folder}: of '
@@ -72,6 +73,7 @@ def check_jobs(jobs: list[Job]) -> None:
         for setting in job.settings:
             values.update(parse_assignment(setting))
         config = TrainConfig.of(values)
+        configs.append(config)
         stored = job.folder / CONFIG
         if not stored.exists():
             check_strategy(config)
@@ -80,6 +82,7 @@ def check_jobs(jobs: list[Job]) -> None:
         if difference:
             raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
                              'experiment; choose another --output')
+    return configs
 
 
 def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[Job]:
