@@ -1,6 +1,7 @@
 """Whole runs on digits: repeated, in sequences, and what goes wrong."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 import shutil
@@ -86,6 +87,21 @@ def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tmp_path, ca
     message = capsys.readouterr().err
     assert message.count('\n') == 1 and 'epoch 5' in message and 'checkpoint.pt' in message
     assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
+
+
+def test_weights_that_are_not_numbers_are_not_saved(tmp_path, capsys):
+    # One step an epoch: its loss is that of the weights before, which are fine.
+    assert train(tmp_path, '--epochs', '1', '--batch-size', '1438', '--lr', '1e300') == 2
+    message = capsys.readouterr().err
+    assert message.count('\n') == 1 and 'a weight became' in message and 'epoch 1' in message
+    assert not (tmp_path / 'n1' / 'checkpoint.pt').exists()
+
+
+def test_the_speed_counts_the_images_that_there_are(tmp_path, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr('time.perf_counter', lambda: next(ticks))
+    assert train(tmp_path, '--epochs', '1', '--batch-size', '5000') == 0
+    assert rows_of(tmp_path)[0]['images_per_s'] == '1438.0'
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, capsys, monkeypatch):

@@ -84,7 +84,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     ValueError: for data that cannot be used, or are not those that the run was begun with, or a
         damaged checkpoint.
     OSError: when a file cannot be written.
-    train.TrainingDiverged: when a loss is not finite.
+    train.TrainingDiverged: when a loss or a weight is not finite.
 
     """
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
@@ -108,7 +108,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         distributed.synchronise(network)
         phases = plan(config.mode, network, weights)
         steps = len(phases) * config.epochs * data.steps_per_epoch(len(train), config.batch_size)
-        with tqdm(total=steps * config.batch_size, unit='image', unit_scale=True,
+        with tqdm(total=steps * min(config.batch_size, len(train)), unit='image', unit_scale=True,
                   dynamic_ncols=True, disable=quiet or not distributed.is_main(),
                   desc=f'{config.strategy} {name}') as bar, \
                 fitting_threads(network, config.batch_size):

@@ -30,7 +30,7 @@ EVALUATIONS = 20  # about how many times a phase looks at the held-out images, f
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no longer a number; the last good checkpoint is intact."""
+    """The loss or a weight is no longer a number; the last good checkpoint is intact."""
 
 
 def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase],
@@ -47,7 +47,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
 
     Raises
     ------
-    TrainingDiverged: when a loss is not finite.
+    TrainingDiverged: when a loss or a weight is not finite.
     OSError: when a file cannot be written.
     ValueError: for a damaged checkpoint.
 
@@ -58,8 +58,9 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     if rows and distributed.is_main():
         write_log(folder / 'log.csv', rows)  # it is behind after a kill between the two
     steps = steps_per_epoch(len(train), config.batch_size)
+    images_per_epoch = steps * min(config.batch_size, len(train))
     augmentation = Augmentation(config.flip, config.lighting, config.cutout)
-    progress(len(rows) * steps * config.batch_size, '')
+    progress(len(rows) * images_per_epoch, '')
 
     def start_phase(number: int) -> Learner:
         return _start_phase(config, network, phases[number], steps, seed + number, graph)
@@ -80,12 +81,15 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
         start = time.perf_counter()
         result = train_epoch(learner, batches, config, epoch, steps, seed + number,
                              lambda images: progress(images, ''))
-        speed = steps * config.batch_size / (time.perf_counter() - start)
-        odd = [loss for loss in result.losses if not math.isfinite(loss)]
+        speed = images_per_epoch / (time.perf_counter() - start)
+        odd = [f'the loss of an exit became {loss}' for loss in result.losses
+               if not math.isfinite(loss)]
+        if not odd and not _is_finite(network):  # since the last step, whose loss is of before it
+            odd = ['a weight became infinite or no number']
         if odd:
             kept = f'; {path} holds epoch {done}' if done else ''
-            raise TrainingDiverged(f'the loss of an exit became {odd[0]} in epoch '
-                                   f'{done + 1}{kept}. Train anew with a smaller --lr')
+            raise TrainingDiverged(f'{odd[0]} in epoch {done + 1}{kept}. Train anew with a '
+                                   'smaller --lr')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
         measured = [None] * len(network.exits)
         if due and distributed.is_main():
@@ -115,6 +119,12 @@ def _start_phase(config: TrainConfig, network: AnytimeNetwork, phase: Phase, ste
 def _result_of(learner: Learner) -> AnytimeNetwork:
     """Return the network that answers: the averaged one where there is one."""
     return learner.network if learner.average is None else learner.average.network
+
+
+def _is_finite(network: AnytimeNetwork) -> bool:
+    """Return whether all weights, and the statistics of batch normalisation, are finite."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()])
+                .all())
 
 
 def _state(learner: Learner, rows: list[dict]) -> dict:
