@@ -7,7 +7,8 @@ import re
 from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
-from anytime_training.results import find_results, optimal_errors, optimal_metrics
+from anytime_training.optimal import optimal_errors, optimal_metrics
+from anytime_training.results import find_results
 import pytest
 
 UNITS = 27  # n = 9

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
-from anytime_training.results import optimal_errors, optimal_points, Result, Setting, slug
+from anytime_training.optimal import optimal_errors, optimal_points
+from anytime_training.results import Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve

@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable
 import csv
 from dataclasses import dataclass, replace
 import json
-import math
 from pathlib import Path
 import re
 from typing import NamedTuple
 import zlib
 
-from anytime_training.comparison import optimal_plus
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
@@ -21,7 +19,7 @@ from anytime_training.settings import read_config_file
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',
                'rwm': 'RWM', 'avgl': 'AVGL'}
-_MILESTONES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))
+SHARES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))  # milestones by the names of tables
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
 _VALIDATION = ' (validation)'
 
@@ -182,7 +180,7 @@ class Result:
     @property
     def metrics(self) -> dict[str, float]:
         """Error in 0..1 at the milestones by units, and AE, under the names of the tables."""
-        return {**dict(zip(_MILESTONES, self.evaluation.milestones_by_units)),
+        return {**dict(zip(SHARES, self.evaluation.milestones_by_units)),
                 'AE': self.evaluation.average_error}
 
     def log(self, network: int = 0) -> list[dict[str, str]]:
@@ -241,60 +239,6 @@ def _read(folder: Path) -> Result:
         return Result(folder, config, evaluation, images)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is damaged: {error!r}') from error
-
-
-def optimal_errors(results: Iterable[Result]) -> dict[int, float]:
-    """Return {depth in units: error} of OPT runs of one network, averaged over seeds."""
-    found: dict[int, list[float]] = {}
-    for result in results:
-        depths, errors = result.evaluation.depth, result.evaluation.error
-        target = round(result.config.exit_share * depths[-1])
-        index = max(sum(depth <= target for depth in depths) - 1, 0)
-        found.setdefault(depths[index], []).append(errors[index])
-    return {depth: sum(errors) / len(errors) for depth, errors in sorted(found.items())}
-
-
-def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
-    """
-    Return OPT at the milestones, and its AE if every exit was trained, from `results`, OPT runs.
-
-    They are of networks that are alike but for their periods. OPT of a milestone is the network
-    trained for the last exit at or before round(share · units), as with `exit_share`; not a number
-    where none was.
-    """
-    results = list(results)
-    errors = optimal_errors(results)
-    exits = sorted({result.evaluation.depth for result in results})
-
-    def at(share: float) -> float:
-        target = round(share * exits[0][-1])
-        reached = {max((depth for depth in depths if depth <= target), default=0)
-                   for depths in exits}
-        return errors[max(reached & set(errors))] if reached & set(errors) else math.nan
-    depths = set().union(*exits)
-    whole = sum(errors.values()) / len(errors) if depths == set(errors) else math.nan
-    return {**{name: at(share) for name, share in _MILESTONES.items()}, 'AE': whole}
-
-
-def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
-    """Return (depth, error) of all OPT runs with the data, the width and the recipe of `run`."""
-    def common(result: Result) -> tuple:
-        setting = result.setting_of_optimal
-        return setting.dataset, setting.recipe, result.config.channels
-    return [point for found in results if found.method == 'OPT' and common(found) == common(run)
-            for point in optimal_errors([found]).items()]
-
-
-def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, float]:
-    """
-    Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
-
-    A milestone is at the depth at which OPT has it, rounded. There is no AE.
-    """
-    depth = 3 * run.config.units_per_block[-1]
-    points = optimal_points(results, run)
-    return {**{name: optimal_plus(points, round(share * depth))
-               for name, share in _MILESTONES.items()}, 'AE': math.nan}
 
 
 def mean_metrics(results: list[Result]) -> dict[str, float]:

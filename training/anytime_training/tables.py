@@ -8,8 +8,8 @@ import math
 
 from anytime_training import paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
-from anytime_training.results import (
-    mean_metrics, optimal_metrics, optimal_plus_metrics, Result, Setting)
+from anytime_training.optimal import optimal_metrics, optimal_plus_metrics
+from anytime_training.results import mean_metrics, Result, Setting
 
 METRICS = paper.METRICS
 ORDER = ('OPT', 'ANN', 'EXP3', 'Milestone', 'RWM', 'AVGL', 'AANN', 'EANN')

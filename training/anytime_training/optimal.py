@@ -1,0 +1,62 @@
+"""OPT and OPT+, put together from runs that were trained for one exit each (section 4.1, 4.6)."""
+
+from collections.abc import Iterable
+import math
+
+from anytime_training.comparison import optimal_plus
+from anytime_training.results import Result, SHARES
+
+
+def optimal_errors(results: Iterable[Result]) -> dict[int, float]:
+    """Return {depth in units: error} of OPT runs of one network, averaged over seeds."""
+    found: dict[int, list[float]] = {}
+    for result in results:
+        depths, errors = result.evaluation.depth, result.evaluation.error
+        target = round(result.config.exit_share * depths[-1])
+        index = max(sum(depth <= target for depth in depths) - 1, 0)
+        found.setdefault(depths[index], []).append(errors[index])
+    return {depth: sum(errors) / len(errors) for depth, errors in sorted(found.items())}
+
+
+def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
+    """
+    Return OPT at the milestones, and its AE if every exit was trained, from `results`, OPT runs.
+
+    They are of networks that are alike but for their periods. OPT of a milestone is the network
+    trained for the last exit at or before round(share · units), as with `exit_share`; not a number
+    where none was.
+    """
+    results = list(results)
+    errors = optimal_errors(results)
+    exits = sorted({result.evaluation.depth for result in results})
+
+    def at(share: float) -> float:
+        target = round(share * exits[0][-1])
+        reached = {max((depth for depth in depths if depth <= target), default=0)
+                   for depths in exits}
+        trained = reached & set(errors)
+        return errors[max(trained)] if trained else math.nan
+    every = set(errors) == set().union(*exits)
+    whole = sum(errors.values()) / len(errors) if every else math.nan
+    return {**{name: at(share) for name, share in SHARES.items()}, 'AE': whole}
+
+
+def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
+    """Return (depth, error) of all OPT runs with the data, the width and the recipe of `run`."""
+    def common(result: Result) -> tuple:
+        setting = result.setting_of_optimal
+        return setting.dataset, setting.recipe, result.config.channels
+    return [point for found in results if found.method == 'OPT' and common(found) == common(run)
+            for point in optimal_errors([found]).items()]
+
+
+def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, float]:
+    """
+    Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
+
+    A milestone is at the depth at which OPT has it, rounded. There is no AE.
+    """
+    depth = 3 * run.config.units_per_block[-1]
+    points = optimal_points(results, run)
+    return {**{name: optimal_plus(points, round(share * depth))
+               for name, share in SHARES.items()}, 'AE': math.nan}
