@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import math
 
 from anytime_training.comparison import optimal_plus
-from anytime_training.results import Result, SHARES
+from anytime_training.results import Result, Setting, SHARES
 
 
 def optimal_errors(results: Iterable[Result]) -> dict[int, float]:
@@ -42,12 +42,19 @@ def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
 
 
 def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
-    """Return (depth, error) of all OPT runs with the data, the width and the recipe of `run`."""
+    """
+    Return (depth, error) of all OPT with the data, the width and the recipe of `run`.
+
+    Errors are averaged over seeds: the best of several would be better than any of them is.
+    """
     def common(result: Result) -> tuple:
         setting = result.setting_of_optimal
         return setting.dataset, setting.recipe, result.config.channels
-    return [point for found in results if found.method == 'OPT' and common(found) == common(run)
-            for point in optimal_errors([found]).items()]
+    networks: dict[Setting, list[Result]] = {}
+    for found in results:
+        if found.method == 'OPT' and common(found) == common(run):
+            networks.setdefault(found.setting_of_optimal, []).append(found)
+    return [point for runs in networks.values() for point in optimal_errors(runs).items()]
 
 
 def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, float]:
