@@ -2,7 +2,7 @@
 
 import os
 
-from anytime_perception.engine import refiner
+from anytime_perception.engine import latency
 from anytime_perception.model_file import Measured, Model, save
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
@@ -28,8 +28,8 @@ def model_path(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def short_profile(monkeypatch):
     """Measure a toy network only briefly when a node is configured."""
-    monkeypatch.setattr(refiner, '_PROFILE_PASSES', 15)
-    monkeypatch.setattr(refiner, '_PROFILE_PAUSE', 0.001)
+    monkeypatch.setattr(latency, '_PASSES', 15)
+    monkeypatch.setattr(latency, '_PAUSE', 0.001)
 
 
 @pytest.fixture
