@@ -4,6 +4,9 @@ Start camera, perception node and planner.
 ros2 launch anytime_perception demo.launch.py model:=FILE images:=FOLDER
 """
 
+import os
+
+from anytime_perception.ros.large_images import large_images
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -14,7 +17,7 @@ from launch_ros.substitutions import FindPackageShare
 ARGUMENTS = {
     'model': (None, 'Path of the model file.'),
     'images': (None, 'Folder of class folders of pictures for the camera.'),
-    'device': ('auto', 'auto, cpu, cuda or cuda:N.'),
+    'device': ('', 'auto, cpu, cuda or cuda:N.'),
     'rate': ('15.0', 'Camera frames per second.'),
     'seconds': ('30.0', 'How long the planner plays; everything ends with it.'),
     'output': ('', "File for the planner's summary, as JSON."),
@@ -32,7 +35,7 @@ def generate_launch_description() -> LaunchDescription:
         IncludeLaunchDescription(perception, launch_arguments={
             'model': value['model'], 'device': value['device']}.items()),
         Node(package='anytime_perception', executable='camera', name='camera', output='screen',
-             parameters=[{
+             additional_env=large_images(os.environ), parameters=[{
                  'images': ParameterValue(value['images'], value_type=str),
                  'rate': ParameterValue(value['rate'], value_type=float)}]),
         Node(package='anytime_perception', executable='planner', name='planner', output='screen',

@@ -106,10 +106,9 @@ def play(options: argparse.Namespace, model: Path, images: str) -> bool:
 
     Whatever happens, none of them is left.
     """
-    from ament_index_python.packages import get_package_prefix, get_package_share_directory
+    from ament_index_python.packages import get_package_prefix
     executables = Path(get_package_prefix('anytime_perception'), 'lib', 'anytime_perception')
-    environment = ros_environment(
-        Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
+    environment = ros_environment()
     summary = options.output / 'planner.json'
     summary.unlink(missing_ok=True)
     commands = {
@@ -139,17 +138,13 @@ def play(options: argparse.Namespace, model: Path, images: str) -> bool:
     return succeeded
 
 
-def ros_environment(profile: Path) -> dict[str, str]:
+def ros_environment() -> dict[str, str]:
     """Return the processes' environment: alone on this machine, and ready for large images."""
-    environment = dict(os.environ)
+    from anytime_perception.ros.large_images import large_images
+    environment = {**os.environ, **large_images(os.environ), 'PYTHONUNBUFFERED': '1'}
     environment.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 101)))
     environment.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     environment.setdefault('ROS_LOG_DIR', str(Path('build/ros_log').resolve()))
-    environment.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))
-    environment.setdefault('FASTDDS_DEFAULT_PROFILES_FILE', str(profile))
-    # Memory for images is kept instead of being mapped anew for each.
-    environment.update(MALLOC_MMAP_MAX_='0', MALLOC_TRIM_THRESHOLD_='4000000000',
-                       MALLOC_TOP_PAD_='67108864', PYTHONUNBUFFERED='1')
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     return environment
 

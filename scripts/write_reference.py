@@ -24,11 +24,15 @@ def parameters_page() -> str:
 `ros2 param describe /anytime_perception NAME` says the same of a running node. A parameter that is
 read when the node is configured or activated can be changed before that: the node refuses a change
 that could not take effect, and says how. [config/perception.yaml](../config/perception.yaml)
-lists all of them with their defaults; start from a copy of it:
+lists all of them with their defaults; start from a copy of it, or from a file with those that you
+change:
 
 ```bash
 ros2 launch anytime_perception anytime_perception.launch.py params_file:=my.yaml
 ```
+
+A launch argument that is given (`model`, `device`, `image_transport`, `budget_ms`, `autostart`)
+wins over the file.
 
 | name | default | allowed | read | meaning |
 |---|---|---|---|---|

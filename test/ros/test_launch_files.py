@@ -1,33 +1,124 @@
-"""Launch files offer the same arguments, and layouts show fields that there are."""
+"""Launch files start the node as they are told, and layouts show fields that there are."""
 
 import json
+import math
+import os
 from pathlib import Path
 import re
-import runpy
+import signal
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros.parameters import PARAMETERS
+from anytime_perception.ros.large_images import large_images
 import pytest
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
+from served import wait_for, WAIT_SECONDS
+from test_perception_node import NAME
 
 ROOT = Path(__file__).parents[2]
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
+from launch.launch_description_sources import AnyLaunchDescriptionSource
+
+arguments = [argument.split(':=', 1) for argument in sys.argv[2:]]
+service = LaunchService()
+service.include_launch_description(LaunchDescription([
+    IncludeLaunchDescription(AnyLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments),
+    ExecuteProcess(cmd=['env'], output='screen')]))
+sys.exit(service.run())
+"""
 
 
-def xml_launch():
-    return ElementTree.parse(ROOT / 'launch' / 'anytime_perception.launch.xml').getroot()
-
-
-def test_the_xml_sets_parameters_that_the_node_has():
-    node = xml_launch().find('node')
-    names = {param.get('name') for param in node.findall('param') if param.get('name')}
-    assert names and names <= set(PARAMETERS)
-
-
-def test_both_launch_files_have_the_same_arguments():
+@pytest.fixture
+def launch(tmp_path):
+    """Return a function that launches one of our files, then `env`; all end with the test."""
     pytest.importorskip('launch_ros', reason='needs launch_ros')
-    ours = runpy.run_path(str(ROOT / 'launch' / 'anytime_perception.launch.py'))['ARGUMENTS']
-    theirs = {arg.get('name'): arg.get('description') for arg in xml_launch().findall('arg')}
-    assert theirs == {name: text for name, (_, text) in ours.items() if name != 'large_images'}
+    processes = []
+
+    def start(file, environment=(), **arguments):
+        log = open(tmp_path / 'launch.log', 'w')
+        variables = {name: value for name, value in os.environ.items()
+                     if name not in large_images({})}
+        variables.update(environment, PYTHONUNBUFFERED='1')
+        variables.setdefault('ROS_DOMAIN_ID', '42')
+        variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+        process = subprocess.Popen(
+            [sys.executable, '-c', LAUNCH, str(ROOT / 'launch' / file),
+             *(f'{name}:={value}' for name, value in arguments.items())],
+            env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process.log = Path(log.name).read_text
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(WAIT_SECONDS)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def parameters(client, *names):
+    """Return the values of the launched node's parameters."""
+    service = f'{NAME}/get_parameters'
+    wait_for(lambda: service in dict(client.get_service_names_and_types()), 60)
+    response = client.call(GetParameters, service, GetParameters.Request(names=names))
+    return [parameter_value_to_python(value) for value in response.values]
+
+
+@pytest.mark.parametrize('file', ['anytime_perception.launch.py', 'anytime_perception.launch.xml'])
+def test_a_file_of_parameters_counts_and_an_argument_wins(launch, client, model_path, tmp_path,
+                                                          file):
+    own = tmp_path / 'my.yaml'
+    own.write_text(f"""/**:
+  ros__parameters:
+    model: {model_path}
+    device: cpu
+    image_transport: compressed
+    budget_ms: 700.0
+    autostart: false
+    top_k: 2
+""")
+    launch(file, params_file=own, budget_ms=300)
+    assert parameters(client, 'model', 'device', 'image_transport', 'autostart', 'top_k',
+                      'budget_ms') == [str(model_path), 'cpu', 'compressed', False, 2, 300]
+
+
+def test_without_a_file_the_defaults_hold(launch, client):
+    launch('anytime_perception.launch.py', device='cpu')
+    assert parameters(client, 'model', 'device', 'budget_ms', 'autostart') == [
+        '', 'cpu', math.inf, True]
+
+
+@pytest.mark.parametrize('given, fit', [({}, True), ({'large_images': 'false'}, False)])
+def test_settings_for_large_images_are_the_node_s_alone(launch, client, given, fit):
+    process = launch('anytime_perception.launch.py', device='cpu', **given,
+                     environment={'FASTRTPS_DEFAULT_PROFILES_FILE': '/my/profile.xml'})
+    parameters(client, 'model')
+    node, = [child for child in
+             Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+             if 'perception_node' in Path(f'/proc/{child}/cmdline').read_text()]
+    variables = dict(entry.split('=', 1) for entry in
+                     Path(f'/proc/{node}/environ').read_text().split('\0') if '=' in entry)
+    assert variables['FASTRTPS_DEFAULT_PROFILES_FILE'] == '/my/profile.xml'
+    assert (variables.get('MALLOC_MMAP_MAX_') == '0') == fit
+    assert variables.get('FASTDDS_DEFAULT_PROFILES_FILE', '').endswith('fastdds.xml') == fit
+    others = wait_for(lambda: 'process has finished cleanly' in process.log() and process.log())
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE=/my/profile.xml' in others
+    assert 'MALLOC_MMAP_MAX_' not in others and 'FASTDDS_DEFAULT' not in others
+
+
+def test_settings_that_the_environment_has_are_left_out():
+    settings = large_images({})
+    assert Path(settings['FASTRTPS_DEFAULT_PROFILES_FILE']).exists()
+    assert settings.keys() - large_images({'MALLOC_TOP_PAD_': '1'}).keys() == {'MALLOC_TOP_PAD_'}
 
 
 @pytest.mark.parametrize('name', ['foxglove.json', 'plotjuggler.xml'])

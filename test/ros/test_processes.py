@@ -6,6 +6,7 @@ from pathlib import Path
 import signal
 import subprocess
 
+from anytime_perception.ros.large_images import large_images
 import cv2
 import numpy as np
 import pytest
@@ -18,11 +19,7 @@ ament_index_python = pytest.importorskip('ament_index_python')
 def start(tmp_path):
     """Return a function that starts an executable of the package; all end with the test."""
     prefix = ament_index_python.get_package_prefix('anytime_perception')
-    share = ament_index_python.get_package_share_directory('anytime_perception')
-    profile = str(Path(share, 'config', 'fastdds.xml'))
-    environment = {**os.environ, 'PYTHONUNBUFFERED': '1',
-                   'FASTRTPS_DEFAULT_PROFILES_FILE': profile,
-                   'FASTDDS_DEFAULT_PROFILES_FILE': profile}
+    environment = {**os.environ, **large_images(os.environ), 'PYTHONUNBUFFERED': '1'}
     environment.setdefault('ROS_DOMAIN_ID', '42')
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     processes = []
