@@ -7,7 +7,6 @@ from anytime_perception import engine
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
 from anytime_perception.ros.statistics import now, Statistics
 from anytime_perception.ros.trace import ImageTrace
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -31,9 +30,9 @@ class Refining:
     def take(self, topic: str, message: Image | CompressedImage) -> None:
         """Hand a message to the engine, or count why that can't be."""
         node, statistics, arrival = self._node, self._node.statistics, now()
-        stamp = message.header.stamp
-        age = math.nan if not (stamp.sec or stamp.nanosec) else (
-            node.get_clock().now() - Time.from_msg(stamp)).nanoseconds / 1e9
+        # Without rclpy's Time, which refuses a negative stamp.
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
         statistics.count_arrival(topic, arrival)
         statistics.count_age(age)
         trace = ImageTrace(message.header, arrival, age)

@@ -8,9 +8,11 @@ import threading
 import time
 
 from anytime_perception.msg import Refinement
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 import numpy as np
+import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -45,6 +47,18 @@ def test_a_camera_that_changes_size_and_encoding_mid_stream(perception, client):
         wait_for(lambda stamp=stamp: len(finals(heard)) == stamp)
     assert [message.header.stamp.sec for message in finals(heard)] == list(range(1, 9))
     assert not node.statistics.bad
+
+
+def test_a_stamp_before_1970_does_no_harm(perception, client):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    message = image_message()[0]
+    message.header.stamp = Time(sec=-5, nanosec=500_000_000)
+    send(client, message)
+    wait_for(lambda: finals(heard))
+    assert heard[0].header.stamp == message.header.stamp
+    assert node.statistics.age(0.5) == pytest.approx(time.time() + 4.5, abs=10)
 
 
 def test_an_answer_stands_under_the_header_of_its_image(perception, client):
