@@ -78,11 +78,12 @@ class CameraTopic:
             self._node.destroy_subscription(subscription)
 
     @property
-    def _full_name(self) -> str:
+    def full_name(self) -> str:
+        """The topic's name, resolved."""
         return self._node.resolve_topic_name(self._name)
 
     def _publishers(self) -> list:
-        return self._node.get_publishers_info_by_topic(self._full_name)
+        return self._node.get_publishers_info_by_topic(self.full_name)
 
     def _suit(self) -> None:
         reliability = self._node.get_parameter('reliability').value
@@ -128,13 +129,13 @@ class CameraTopic:
             return
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         self._warn(
-            f'qos {self._name}', f'no image can come from a publisher of {self._full_name}: its '
+            f'qos {self._name}', f'no image can come from a publisher of {self.full_name}: its '
             f'QoS offers less than this node asks for ({policy}); set the parameter reliability '
             'to match or best_effort, or give the camera the QoS reliable')
 
     def _explain_silence(self) -> None:
         """Say once why no image may have come for some time, and what to do."""
-        node, name = self._node, self._full_name
+        node, name = self._node, self.full_name
         kinds = {f'sensor_msgs/msg/{kind.__name__}': transport
                  for transport, kind in IMAGE_TYPES.items()}
         others = {info.topic_type for info in self._publishers()}

@@ -20,13 +20,8 @@ class Diagnostics:
 
     def __init__(self, node, steady_clock):
         self._node = node
-        self._activated = math.inf
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         node.create_timer(_SECONDS, self.publish, clock=steady_clock)
-
-    def start(self) -> None:
-        """Count silence from now on."""
-        self._activated = now()
 
     def publish(self) -> None:
         """Publish the state of now."""
@@ -53,9 +48,10 @@ class Diagnostics:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
-        silence = now() - max(statistics.last_arrival, self._activated, node.intake.heard)
+        topic = node.intake.quietest
+        silence = now() - topic.heard
         if silence > node.get_parameter('error_silence_s').value:
-            return DiagnosticStatus.ERROR, f'no image for {silence:.0f} s'
+            return DiagnosticStatus.ERROR, f'no image on {topic.full_name} for {silence:.0f} s'
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:

@@ -35,9 +35,9 @@ class ImageIntake:
         self.topics: tuple[str, ...] = ()
 
     @property
-    def heard(self) -> float:
-        """When the last image came, or waiting for one began."""
-        return max((topic.heard for topic in self._received.values()), default=0.0)
+    def quietest(self) -> CameraTopic:
+        """The topic that has been silent for longest, of at least one that is received."""
+        return min(self._received.values(), key=lambda topic: topic.heard)
 
     @property
     def subscribed(self) -> bool:

@@ -150,7 +150,6 @@ class PerceptionNode(LifecycleNode):
         self.statistics = Statistics(self.engine.counts)
         self._is_news = News()
         self.active = True
-        self._diagnostics.start()
         self._speed.start(self.get_parameter('speed_budgets').value)
         self._apply_budget()
         self.intake.start()

@@ -114,11 +114,6 @@ class Statistics:
         return 1 / max(periods) if periods else 0.0
 
     @property
-    def last_arrival(self) -> float:
-        """When the last image came (`time.monotonic`), -inf before the first."""
-        return max((arrivals[-1] for arrivals in self._arrivals.values()), default=-math.inf)
-
-    @property
     def missed_share(self) -> float:
         """The share of deadline misses among the last images that had a deadline."""
         return sum(self._misses) / max(len(self._misses), _FEWEST)

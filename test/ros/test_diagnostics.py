@@ -9,6 +9,7 @@ from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from served import wait_for
 from test_perception_node import image_message, send
 
@@ -48,7 +49,7 @@ def test_diagnostics_count_what_happened(perception, client):
 
 @pytest.mark.parametrize('parameters, level, text', [
     ({}, OK, 'active'),
-    ({'error_silence_s': 1e-6}, ERROR, 'no image for'),
+    ({'error_silence_s': 1e-6}, ERROR, 'no image on /image for'),
     ({'warn_rate_hz': 1e9}, WARN, 'images a second'),
     ({'warn_age_ms': 1.0}, WARN, 'ms old'),
     ({'warn_age_ms': 1.0, 'error_age_ms': 2.0}, ERROR, 'ms old'),
@@ -62,6 +63,20 @@ def test_thresholds_decide_about_health(perception, client, parameters, level, t
     wait_for(lambda: node.statistics.received == 1)
     publisher.publish(image_message(stamp=1)[0])
     wait_for(lambda: newest().level == level and text in newest().message)
+
+
+def test_one_silent_camera_among_several_is_named(perception, client):
+    node = perception(image_topics=['front', 'rear'], error_silence_s=2.0)
+    newest = healths(client)
+    front, rear = (client.create_publisher(Image, topic, 1) for topic in ('front', 'rear'))
+
+    def health(*publishers):
+        for publisher in publishers:
+            publisher.publish(image_message()[0])
+        return newest().level, newest().message.split(' for ')[0]
+    wait_for(lambda: health(front, rear) == (OK, 'active') and node.statistics.exits)
+    wait_for(lambda: health(front) == (ERROR, 'no image on /rear'))
+    wait_for(lambda: health(front, rear) == (OK, 'active'))
 
 
 @pytest.mark.parametrize('bad, parameters, level', [
