@@ -92,7 +92,8 @@ class AnytimeClient:
 
         Raises
         ------
-        PerceptionError: if the node refuses, which changes nothing, or is not there.
+        PerceptionError: if the node refuses, which changes nothing, or is not there. It refuses a
+            budget that is too short, and one for the image in flight where none is.
 
         """
         request = SetBudget.Request(

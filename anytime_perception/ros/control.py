@@ -47,13 +47,13 @@ class Control:
         response.expected_accuracy = math.nan
         if running is None:
             reason = 'the node is not configured; configure it first'
-        elif not current_only:
+        elif current_only:
+            reason = why_not(running, request.budget_ms) or self._set_current(request.budget_ms)
+        elif request.scope == SetBudget.Request.EVERY_IMAGE:
             result = node.set_parameters([Parameter('budget_ms', value=request.budget_ms)])[0]
             reason = result.reason
         else:
-            reason = why_not(running, request.budget_ms)
-            for topic in node.intake.topics if not reason else ():
-                running.set_budget(request.budget_ms / 1e3, current_only=True, stream=topic)
+            reason = f'the scope is {request.scope}; allowed: 0 (EVERY_IMAGE), 1 (CURRENT_IMAGE)'
         response.accepted = not reason
         response.message = reason
         response.budget_ms = float(node.get_parameter('budget_ms').value)
@@ -63,6 +63,13 @@ class Control:
                                   else running.budget.seconds * 1e3)
             _expect(running, response)
         return response
+
+    def _set_current(self, budget_ms: float) -> str:
+        """Set the budget of the camera image in flight; return why not, empty if there is one."""
+        running, topics = self._node.engine, self._node.intake.topics
+        changed = [running.set_budget(budget_ms / 1e3, current_only=True, stream=topic)
+                   for topic in topics]
+        return '' if any(changed) else 'no image is in flight'
 
 
 def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:

@@ -31,7 +31,8 @@ def test_budget_and_preemption(perception, client, anytime):
     assert node.get_parameter('budget_ms').value == 500.0
     with pytest.raises(PerceptionError, match='shorter than the first exit'):
         anytime.set_budget(1e-7)
-    anytime.set_budget(0.9, current_only=True)
+    with pytest.raises(PerceptionError, match='no image is in flight'):
+        anytime.set_budget(0.9, current_only=True)
     assert node.get_parameter('budget_ms').value == 500.0
     send(client, image_message(stamp=3)[0])
     wait_for(lambda: anytime.newest is not None

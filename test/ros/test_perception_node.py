@@ -6,6 +6,8 @@ import threading
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.ros import refining
+from anytime_perception.ros.images import to_rgb
 from anytime_perception.srv import Preempt, SetBudget
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
@@ -15,7 +17,7 @@ import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
-from served import CLASS_IDS, wait_for
+from served import CLASS_IDS, wait_for, WAIT_SECONDS
 
 NAME = '/anytime_perception'
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -120,6 +122,42 @@ def test_a_budget_is_answered_with_what_to_expect(perception, client, model_path
     heard = client.listen(Refinement, f'{NAME}/refinements')
     send(client, image_message()[0])
     assert wait_for(lambda: finals(heard))[0].budget_ms == 1000.0
+
+
+def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(perception, client,
+                                                                         monkeypatch):
+    go = threading.Event()
+
+    def held_to_rgb(*arguments):
+        assert go.wait(WAIT_SECONDS)
+        return to_rgb(*arguments)
+
+    monkeypatch.setattr(refining, 'to_rgb', held_to_rgb)
+    node = perception(budget_ms=500.0)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+
+    def ask():
+        return client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(
+            budget_ms=9000.0, scope=SetBudget.Request.CURRENT_IMAGE))
+    response = ask()
+    assert not response.accepted and response.message == 'no image is in flight'
+    assert response.budget_ms == 500.0
+    send(client, image_message()[0])
+    wait_for(lambda: node.engine.counts.started)
+    response = ask()
+    assert response.accepted and response.budget_ms == 9000.0
+    go.set()
+    assert wait_for(lambda: finals(heard))[0].budget_ms == 9000.0
+    assert node.get_parameter('budget_ms').value == 500.0
+    assert not ask().accepted
+
+
+def test_an_unknown_scope_is_refused_with_those_that_are_known(perception, client):
+    node = perception(budget_ms=500.0)
+    response = client.call(SetBudget, f'{NAME}/set_budget',
+                           SetBudget.Request(budget_ms=90.0, scope=2))
+    assert not response.accepted and 'CURRENT_IMAGE' in response.message
+    assert node.get_parameter('budget_ms').value == response.budget_ms == 500.0
 
 
 def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkeypatch):
