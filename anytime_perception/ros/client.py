@@ -5,15 +5,20 @@ import contextlib
 from dataclasses import dataclass
 import math
 import threading
+import time
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
+
+_STOP_SECONDS = 0.001  # between two looks at whether to stop
+_LOOK_SECONDS = 0.1    # between two looks at whether the node is there
 
 
 class PerceptionError(RuntimeError):
@@ -133,9 +138,15 @@ class AnytimeClient:
 
         Raises
         ------
-        PerceptionError: if the node can't classify it (the text says why), or is not there.
+        PerceptionError: if the node can't classify it (the text says why), is not there or goes
+            away, or does not answer in time, counted from the end of `seconds` or from `stop`; the
+            goal is cancelled then.
+        ValueError: for `seconds` that are not above 0.
 
         """
+        if seconds is not None and not seconds > 0:
+            raise ValueError(f'seconds is {seconds}; it must be above 0, or None for until '
+                             'complete')
         if not self._classify_client.wait_for_server(timeout_sec=self._timeout):
             raise PerceptionError(f'there is no node {self._name!r}; is it running?')
         kind = 'image' if isinstance(image, Image) else 'compressed_image'
@@ -146,17 +157,32 @@ class AnytimeClient:
         handle = self._wait(self._classify_client.send_goal_async(goal, feedback), self._timeout)
         if not handle.accepted:
             raise PerceptionError(f'{self._name} rejected the image; its log says why')
-        future = handle.get_result_async()
-        done = threading.Event()
-        future.add_done_callback(lambda _future: done.set())
-        while stop is not None and not done.wait(0.001):
-            if stop.is_set():
-                handle.cancel_goal_async()
-                break
-        result = self._wait(future, self._timeout + (seconds or math.inf)).result
+        result = self._wait_for_result(handle, math.inf if seconds is None else seconds, stop)
         if not result.success:
             raise PerceptionError(result.message)
         return result.refinement
+
+    def _wait_for_result(self, handle: ClientGoalHandle, seconds: float,
+                         stop: threading.Event | None) -> Classify.Result:
+        """Return a goal's result; cancel the goal when `stop` is set, or where none comes."""
+        future, done = handle.get_result_async(), threading.Event()
+        future.add_done_callback(lambda _future: done.set())
+        seen = looked = time.monotonic()
+        end = seen + seconds + self._timeout
+        while not done.wait(_LOOK_SECONDS if stop is None else _STOP_SECONDS):
+            now = time.monotonic()
+            if stop is not None and stop.is_set():
+                handle.cancel_goal_async()
+                stop, end = None, now + self._timeout
+            if now > looked + _LOOK_SECONDS:
+                looked = now
+                # A server may look incomplete for a moment while others of its name come and go.
+                seen = now if self._classify_client.server_is_ready() else seen
+            if now > min(end, seen + self._timeout):
+                handle.cancel_goal_async()
+                raise PerceptionError(f'{self._name} did not answer in time' if now > end else
+                                      f'{self._name} has gone')
+        return future.result().result
 
     def _call(self, client, request):
         # Asked until it has answered once: to look at the graph each time costs, and misleads

@@ -1,14 +1,20 @@
 """A planner's client: typed calls, and errors that say what is wrong."""
 
 import math
+import os
+import subprocess
+import sys
 import threading
 import time
 
+from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
 import pytest
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.node import Node
-from served import CLASS_IDS, wait_for
+from rclpy.task import Future
+from served import CLASS_IDS, wait_for, WAIT_SECONDS
 from test_perception_node import image_message, send
 
 
@@ -57,6 +63,59 @@ def test_an_image_is_classified(perception, anytime):
     assert all(math.isinf(message.budget_ms) for message in heard)
     with pytest.raises(PerceptionError, match='purple8'):
         anytime.classify(image_message(encoding='purple8')[0], 1.0)
+
+
+class Deaf(Node):
+    """Accepts goals, and never answers."""
+
+    def __init__(self, name='anytime_perception'):
+        super().__init__(name)
+        self.cancelled = threading.Event()
+        self.server = ActionServer(self, Classify, '~/classify', self._execute,
+                                   cancel_callback=self._cancel)
+
+    async def _execute(self, _handle):
+        await Future()
+
+    def _cancel(self, _handle):
+        self.cancelled.set()
+        return CancelResponse.ACCEPT
+
+
+@pytest.mark.parametrize('seconds, stopped', [(0.1, False), (None, True)])
+def test_a_goal_without_an_answer_is_cancelled(ros, client, seconds, stopped):
+    deaf, anytime, stop = ros.add(Deaf()), AnytimeClient(client, timeout=2.0), threading.Event()
+    if stopped:
+        stop.set()
+    with pytest.raises(PerceptionError, match='did not answer in time'):
+        anytime.classify(image_message()[0], seconds, stop=stop)
+    assert deaf.cancelled.wait(WAIT_SECONDS)
+    anytime.close()
+
+
+def test_a_node_that_goes_away_is_noticed(client):
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+        [os.path.dirname(__file__), os.environ.get('PYTHONPATH', '')])}
+    environment.setdefault('ROS_DOMAIN_ID', '42')
+    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    script = 'import rclpy, test_client; rclpy.init(); rclpy.spin(test_client.Deaf("leaving"))'
+    process = subprocess.Popen([sys.executable, '-c', script], env=environment,
+                               stderr=subprocess.DEVNULL)
+    anytime = AnytimeClient(client, 'leaving', timeout=4.0)
+    assert anytime._classify_client.wait_for_server(WAIT_SECONDS)
+    end = threading.Timer(3.0, process.terminate)
+    end.start()
+    with pytest.raises(PerceptionError, match='leaving has gone'):
+        anytime.classify(image_message()[0], None)
+    end.join()
+    process.wait()
+    anytime.close()
+
+
+@pytest.mark.parametrize('seconds', [0.0, -1.0, math.nan])
+def test_an_impossible_time_is_refused(anytime, seconds):
+    with pytest.raises(ValueError, match='above 0'):
+        anytime.classify(image_message()[0], seconds)
 
 
 def test_a_node_that_is_not_there_is_named(ros):
