@@ -4,7 +4,11 @@ from collections.abc import Callable
 import functools
 
 from anytime_perception.ros.camera_topic import CameraTopic
+from rclpy.exceptions import NameValidationException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.lifecycle import LifecycleNode
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 
 
@@ -45,8 +49,20 @@ class ImageIntake:
         return bool(self._received)
 
     def start(self) -> None:
-        """Begin to receive images, or to wait for somebody to want answers."""
+        """
+        Begin to receive images, or to wait for somebody to want answers.
+
+        Raises
+        ------
+        ValueError: for a name that no topic can have.
+
+        """
         self.topics = tuple(self._node.get_parameter('image_topics').value) or ('image',)
+        for topic in self.topics:
+            _check_name(self._node, topic)
+        # Also where nobody wants answers yet: what is wrong with a subscription shows now, and
+        # not when the node is long at work.
+        self._subscribe()
         self.watch()
 
     def stop(self) -> None:
@@ -58,7 +74,10 @@ class ImageIntake:
         """Suit the subscriptions to who publishes and listens now; call it every now and then."""
         if self._node.get_parameter('lazy').value and not self._wanted():
             self._close()
-            return
+        else:
+            self._subscribe()
+
+    def _subscribe(self) -> None:
         for topic in self.topics:
             if topic in self._received:
                 self._received[topic].watch()
@@ -69,3 +88,13 @@ class ImageIntake:
     def _close(self) -> None:
         while self._received:
             self._received.popitem()[1].close()
+
+
+def _check_name(node: LifecycleNode, topic: str) -> None:
+    try:
+        validate_topic_name(topic)
+        validate_full_topic_name(
+            expand_topic_name(topic, node.get_name(), node.get_namespace()))
+    except (NameValidationException, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(':')
+        raise ValueError(f'image_topics has {topic!r}: {reason}') from None

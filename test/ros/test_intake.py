@@ -9,6 +9,7 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -163,6 +164,18 @@ def test_lazy_receives_only_while_somebody_listens(perception, client):
     wait_for(lambda: not node.intake.subscribed)
     node.set_parameters([Parameter('lazy', value=False)])
     wait_for(lambda: node.intake.subscribed)
+
+
+@pytest.mark.parametrize('lazy', [False, True])
+@pytest.mark.parametrize('topic', ['no such!', '{camera}/image', 'image/', ''])
+def test_an_impossible_topic_ends_activate_with_its_name(perception, monkeypatch, lazy, topic):
+    said = []
+    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+    node = perception(image_topics=['front', topic], lazy=lazy)
+    assert len(said) == 1 and f'image_topics has {topic!r}: ' in said[0] and '\n' not in said[0]
+    assert not node.active and not node.intake.subscribed
+    node.set_parameters([Parameter('image_topics', value=['front', 'rear'])])
+    assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
 
 def test_qos_can_be_overridden(perception, client):
