@@ -57,7 +57,7 @@ class Refining:
         return picture
 
     def _publish(self, statistics: Statistics, refinement: engine.Refinement) -> None:
-        statistics.count_refinement(refinement)
+        statistics.count_refinement(refinement, fresh=refinement.tag.is_fresh(refinement))
         self._node.outputs.publish(refinement)
 
     def _fail(self, statistics: Statistics, error: Exception) -> None:

@@ -83,9 +83,13 @@ class Statistics:
         self.oldest_start = max(self.oldest_start, age)
         self.stale += age > self.period(topic)
 
-    def count_refinement(self, refinement: engine.Refinement) -> None:
-        """Count an answer, and with the last one how the image ended."""
-        if refinement.status in (engine.Status.REFINING, engine.Status.COMPLETE):
+    def count_refinement(self, refinement: engine.Refinement, *, fresh: bool) -> None:
+        """
+        Count an answer, and with the last one how the image ended.
+
+        `fresh` is False where the last repeats the answer before.
+        """
+        if fresh:
             self._elapsed[refinement.exit_index].append(refinement.elapsed)
         if not refinement.status.final:
             return

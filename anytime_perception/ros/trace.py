@@ -40,9 +40,13 @@ class ImageTrace:
         """Note that the picture is there."""
         self._decoded = now() - self._arrival
 
+    def is_fresh(self, refinement: engine.Refinement) -> bool:
+        """Return whether this is an exit's answer, not yet noted, and not the one before again."""
+        return refinement.exit_index >= len(self._exits)
+
     def answered(self, refinement: engine.Refinement) -> bool:
         """Note an answer; return whether it differs from the one before."""
-        if refinement.exit_index >= len(self._exits):
+        if self.is_fresh(refinement):
             self._exits.append(refinement.elapsed)
         changed = refinement.class_index != self._answer
         self._answer = refinement.class_index

@@ -1,16 +1,20 @@
 """What /diagnostics counts, and which limits it complains of."""
 
 import dataclasses
+import math
 import time
 
 from anytime_perception import engine
 from anytime_perception.engine.engine import Counts
 from anytime_perception.ros.statistics import Statistics
+from anytime_perception.ros.trace import ImageTrace
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from served import wait_for
+from std_msgs.msg import Header
 from test_perception_node import image_message, send
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -45,6 +49,29 @@ def test_diagnostics_count_what_happened(perception, client):
     assert float(values[f'exit {last} profile_ms']) > 0
     assert values['model_sha256'] == node.engine.model.sha256
     assert float(values['memory_mb']) > 0
+
+
+def test_the_exit_at_which_images_end_has_a_median(perception, client):
+    perception(confidence=0.0)
+    newest = healths(client)
+    send(client, image_message()[0])
+
+    def values():
+        values = {entry.key: entry.value for entry in newest().values}
+        return values.get('exit 0 images') == '1' and values
+    values = wait_for(values)
+    assert float(values['exit 0 median_ms']) > 0 and values['exit 1 median_ms'] == ''
+
+
+def test_an_answer_that_is_said_again_is_fresh_once():
+    trace, probabilities = ImageTrace(Header()), np.full(3, 1 / 3)
+    first = engine.Refinement(
+        0, 2, 0, 1, 10, 0.5, probabilities, 0.01, 0.0, math.inf, engine.Status.REFINING)
+    assert trace.is_fresh(first)
+    trace.answered(first)
+    assert not trace.is_fresh(first.with_status(engine.Status.PREEMPTED))
+    assert trace.is_fresh(dataclasses.replace(
+        first, exit_index=1, status=engine.Status.BUDGET_SPENT))
 
 
 @pytest.mark.parametrize('parameters, level, text', [
@@ -106,7 +133,7 @@ def test_missed_deadlines_and_replaced_images_decide_about_health(perception, cl
     late = dataclasses.replace(late, elapsed=2.0, budget=1.0, status=engine.Status.BUDGET_SPENT)
     for number, level in ((1, OK), (2, WARN), (11, ERROR)):
         while node.statistics.missed < number:
-            node.statistics.count_refinement(late)
+            node.statistics.count_refinement(late, fresh=False)
         wait_for(lambda level=level: newest().level == level)
         assert level == OK or f'{number / 20:.1%} of the deadlines' in newest().message
     node.set_parameters([Parameter('error_missed', value=1.0), Parameter('warn_missed', value=1.0),
