@@ -1,5 +1,7 @@
 """From image messages to RGB arrays, without cv_bridge for the encodings cameras send most."""
 
+import functools
+
 from anytime_perception.encodings import BadImageError, check_pixels, ENCODINGS, pixels_to_rgb
 from anytime_perception.ros.jpeg import reduction
 import cv2
@@ -48,6 +50,7 @@ def to_rgb(message: Image | CompressedImage, least: int = 0) -> np.ndarray:
     return pixels_to_rgb(message)
 
 
+@functools.cache  # a failed import looks for the module anew each time
 def _bridge():
     """Return ROS 2's cv_bridge, or None where it is missing or unusable."""
     try:

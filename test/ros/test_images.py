@@ -1,7 +1,9 @@
 """Image messages become the RGB pictures they are, and bad ones are told apart by reason."""
 
 import array
+import sys
 
+from anytime_perception.ros import images
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
 from anytime_perception.ros.jpeg import jpeg_size
 import cv2
@@ -146,6 +148,27 @@ def test_bad_images_are_told_apart(image, kind, text):
     with pytest.raises(BadImageError, match=text) as caught:
         check_image(image)
     assert caught.value.kind == kind
+
+
+def test_a_cv_bridge_that_is_missing_is_looked_for_once(monkeypatch):
+    looked = []
+
+    class Missing:
+
+        @staticmethod
+        def find_spec(name, *_):
+            if name == 'cv_bridge':
+                looked.append(name)
+                raise ImportError(name)
+
+    monkeypatch.setattr(sys, 'meta_path', [Missing, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    images._bridge.cache_clear()
+    for _ in range(3):
+        with pytest.raises(BadImageError, match='purple8'):
+            check_image(bad(encoding='purple8'))
+    images._bridge.cache_clear()
+    assert len(looked) == 1
 
 
 def test_what_claims_to_be_a_picture_but_is_none():
