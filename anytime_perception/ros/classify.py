@@ -61,12 +61,13 @@ class ClassifyAction:
         end = self._ends[key] = Future()
         try:
             self._offer(key, handle)
+            reason = await end
         except (ValueError, RuntimeError) as error:  # the latter: the engine gave up
-            self._finish(key, str(error))
-        reason = await end
-        del self._ends[key]
-        self._numbers.pop(key, None)
-        image_pass = self._passes.pop(key, None)
+            reason = str(error)
+        finally:
+            del self._ends[key]
+            self._numbers.pop(key, None)
+            image_pass = self._passes.pop(key, None)
         newest = image_pass.newest if image_pass is not None else None
         result = Classify.Result(success=newest is not None, message=reason)
         if newest is not None:
@@ -95,10 +96,12 @@ class ClassifyAction:
         size = running.model.preprocessing.size
 
         def refined(refinement: engine.Refinement) -> None:
-            handle.publish_feedback(
-                Classify.Feedback(refinement=self._node.outputs.message(refinement)))
-            if refinement.status.final:
-                self._finish(key)
+            try:
+                handle.publish_feedback(
+                    Classify.Feedback(refinement=self._node.outputs.message(refinement)))
+            finally:
+                if refinement.status.final:
+                    self._finish(key)
 
         # Streams are numbered, not named after goals: the engine remembers each stream's answer.
         number = min(set(range(_MOST_GOALS)) - set(self._numbers.values()))

@@ -158,6 +158,25 @@ def test_too_many_goals_are_rejected_and_the_node_goes_on(perception, client, he
     assert goals.ask(goal)[1].success
 
 
+@pytest.mark.parametrize('fails', ['feedback', 'every message'])
+def test_a_goal_ends_also_where_its_answers_cannot_be_sent(perception, client, monkeypatch, fails):
+    node = perception()
+    goals = Goals(client)
+
+    def fail(*_):
+        raise RuntimeError('out of memory')
+    with monkeypatch.context() as patch:
+        if fails == 'feedback':
+            patch.setattr(classify.ServerGoalHandle, 'publish_feedback', fail)
+        else:
+            patch.setattr(node.outputs, 'message', fail)
+        status, result, _ = goals.ask(Classify.Goal(image=image_message()[0]))
+    assert result.success == (fails == 'feedback')
+    assert status == (GoalStatus.STATUS_SUCCEEDED if result.success else GoalStatus.STATUS_ABORTED)
+    assert not (node._action._ends or node._action._numbers or node._action._passes)
+    assert goals.ask(Classify.Goal(image=image_message()[0]))[1].success
+
+
 def test_goals_give_what_the_camera_gives(perception, client):
     perception()
     message, _ = image_message(stamp=4)
