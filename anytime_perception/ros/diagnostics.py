@@ -102,7 +102,7 @@ class Diagnostics:
             'age_at_arrival_p50_ms': statistics.age(0.5) * 1e3,
             'age_at_arrival_p95_ms': statistics.age(0.95) * 1e3,
             'oldest_start_ms': statistics.oldest_start * 1e3,
-            'refinements': node.outputs.published,
+            'refinements': statistics.published,
             'deadlines': statistics.budgeted,
             'deadlines_missed': statistics.missed,
             'preempts': statistics.preempts,

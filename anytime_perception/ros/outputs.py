@@ -26,14 +26,12 @@ class Outputs:
     ----------
     rate: every, final or change: which refinements are published.
     top_k: how many classes they name.
-    published: number of refinements published.
 
     """
 
     def __init__(self, node: LifecycleNode):
         self.rate = 'every'
         self.top_k = 3
-        self.published = 0
         self._node = node
         self._model: Model | None = None
         self._trace_file: TraceFile | None = None
@@ -82,27 +80,33 @@ class Outputs:
         return refinement_message(
             refinement, refinement.tag.header, self._model.class_ids, self.top_k)
 
-    def publish(self, refinement: engine.Refinement) -> None:
-        """Publish what is wanted of a refinement whose tag is an ImageTrace."""
+    def publish(self, refinement: engine.Refinement) -> bool:
+        """
+        Publish what is wanted of a refinement whose tag is an ImageTrace.
+
+        Returns whether that was the refinement itself.
+        """
         try:
-            self._publish(refinement, refinement.tag)
+            return self._publish(refinement, refinement.tag)
         except Exception:
             # Ctrl-C shuts the context down under the worker's feet; there is nobody to tell then.
             if rclpy.ok(context=self._node.context):
                 raise
+            return False
 
-    def _publish(self, refinement: engine.Refinement, trace: ImageTrace) -> None:
+    def _publish(self, refinement: engine.Refinement, trace: ImageTrace) -> bool:
         final = refinement.status.final
         changed = trace.answered(refinement)
-        if final or self.rate == 'every' or (self.rate == 'change' and changed):
+        wanted = final or self.rate == 'every' or (self.rate == 'change' and changed)
+        if wanted:
             message = self.message(refinement)
             self._refinements.publish(message)
-            self.published += 1
             if self._classification is not None and \
                     self._classification.get_subscription_count():
                 self._classification.publish(vision.classification(message))
         if final:
             self._finish(refinement, trace)
+        return wanted
 
     def _finish(self, refinement: engine.Refinement, trace: ImageTrace) -> None:
         """Publish what is published once for an image."""

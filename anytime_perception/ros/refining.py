@@ -58,7 +58,8 @@ class Refining:
 
     def _publish(self, statistics: Statistics, refinement: engine.Refinement) -> None:
         statistics.count_refinement(refinement, fresh=refinement.tag.is_fresh(refinement))
-        self._node.outputs.publish(refinement)
+        if self._node.outputs.publish(refinement):
+            statistics.count_publication()
 
     def _fail(self, statistics: Statistics, error: Exception) -> None:
         kind = error.kind if isinstance(error, BadImageError) else 'failed'

@@ -31,6 +31,8 @@ class Statistics:
     oldest_start: greatest age of an image, by its stamp, when it was started, in seconds.
     missed: images answered after their deadline, of `budgeted` ones that had one.
     exits: how many images ended with each exit.
+    published: answers that were published.
+    preempts: preempt requests that were answered.
 
     """
 
@@ -48,6 +50,8 @@ class Statistics:
         self.missed = 0
         self.budgeted = 0
         self.exits: collections.Counter[int] = collections.Counter()
+        self.published = 0
+        self.preempts = 0
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         # Of each of the last images: how many had been dropped and replaced when it came.
@@ -101,8 +105,14 @@ class Statistics:
                 self.missed += missed
                 self._misses.append(missed)
 
+    def count_publication(self) -> None:
+        """Count an answer that was published."""
+        with self._lock:
+            self.published += 1
+
     def count_preempt(self, seconds: float) -> None:
         """Count a preempt request that was answered within `seconds` of being taken up."""
+        self.preempts += 1
         self._preempts.append(seconds)
 
     def period(self, topic: str) -> float:
@@ -153,13 +163,8 @@ class Statistics:
         return _quantile(self._ages, q)
 
     def preempt(self, q: float) -> float:
-        """Return a quantile of the time in which preempt requests were served; NaN before."""
+        """Return a quantile of the time in which the last preempts were served; NaN before."""
         return _quantile(self._preempts, q)
-
-    @property
-    def preempts(self) -> int:
-        """How many preempt requests the quantiles are of."""
-        return len(self._preempts)
 
     def elapsed(self, exit_index: int) -> float:
         """Return the median time in which an exit answered lately, in seconds; NaN if not."""

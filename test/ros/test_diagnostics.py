@@ -8,14 +8,16 @@ from anytime_perception import engine
 from anytime_perception.engine.engine import Counts
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.srv import Preempt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from served import wait_for
 from std_msgs.msg import Header
-from test_perception_node import image_message, send
+from test_perception_node import change_state, image_message, NAME, send
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -141,6 +143,30 @@ def test_missed_deadlines_and_replaced_images_decide_about_health(perception, cl
     node.engine.counts.replaced += 3
     wait_for(lambda: newest().level == WARN and '15.0% of the images were replaced' in
              newest().message)
+
+
+def test_everything_is_counted_from_activation(perception, client):
+    node = perception(publish='final')
+    newest = healths(client)
+    send(client, image_message()[0])
+
+    def counts():
+        values = {entry.key: entry.value for entry in newest().values}
+        return [values.get(key) for key in ('images_received', 'refinements', 'preempts')]
+    wait_for(lambda: node.statistics.exits)
+    for _ in range(3):
+        assert client.call(Preempt, f'{NAME}/preempt', Preempt.Request()).success
+    wait_for(lambda: counts() == ['1', '1', '3'])
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    wait_for(lambda: counts() == ['0', '0', '0'])
+
+
+def test_preempts_are_counted_beyond_those_that_quantiles_are_of():
+    statistics = Statistics()
+    for number in range(1000):
+        statistics.count_preempt(float(number))
+    assert statistics.preempts == 1000 and statistics.preempt(0.0) == 800.0
 
 
 def test_shares_are_of_the_last_images():
