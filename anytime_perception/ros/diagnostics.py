@@ -116,6 +116,8 @@ class Diagnostics:
         if node.engine is not None:
             model, profile = node.engine.model, node.engine.profile
             values['model'], values['model_sha256'] = model.name, model.sha256
+            values['runner'] = node.engine.runner
+            values['budget_ms'] = node.engine.budget.seconds * 1e3
             for index, profiled in enumerate(profile.median):
                 values[f'exit {index} images'] = statistics.exits[index]
                 values[f'exit {index} median_ms'] = statistics.elapsed(index) * 1e3

@@ -139,8 +139,9 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().warning(
                 f'{reason}; images will be refined up to that exit all the same')
         self.get_logger().info(
-            f'{model.name} on {self.engine.device}: {len(profile.median)} exits, the first after '
-            f'{profile.median[0] * 1e3:.1f} ms, the last after {profile.median[-1] * 1e3:.1f} ms')
+            f'{model.name} on {self.engine.device} ({self.engine.runner}): {len(profile.median)} '
+            f'exits, the first after {profile.median[0] * 1e3:.1f} ms, the last after '
+            f'{profile.median[-1] * 1e3:.1f} ms')
 
     def _activate(self) -> None:
         self._check_values()

@@ -50,6 +50,7 @@ def test_diagnostics_count_what_happened(perception, client):
     assert float(values[f'exit {last} median_ms']) > 0
     assert float(values[f'exit {last} profile_ms']) > 0
     assert values['model_sha256'] == node.engine.model.sha256
+    assert values['runner'] == node.engine.runner and values['budget_ms'] == '5000.000'
     assert float(values['memory_mb']) > 0
 
 

@@ -1,5 +1,6 @@
 """The documents say what the code does: they are generated from it, compared with it, or run."""
 
+import ast
 import os
 from pathlib import Path
 import re
@@ -31,6 +32,25 @@ def test_links_lead_somewhere(page):
     text = page.read_text()
     for target in re.findall(r'\]\((?!https?:)([^)#]+)', text):
         assert (page.parent / target).exists(), f'{page.name} links to {target}'
+
+
+def launch_arguments(name):
+    tree = ast.parse((ROOT / 'launch' / name).read_text())
+    return {ast.literal_eval(key) for node in tree.body if isinstance(node, ast.Assign)
+            and node.targets[0].id == 'ARGUMENTS' for key in node.value.keys}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_what_is_written_as_a_launch_argument_is_one(page):
+    text = page.read_text()
+    for name, arguments in re.findall(r'ros2 launch anytime_perception (\S+py)((?:.*\\\n)*.*)',
+                                      text):
+        allowed = launch_arguments(name) | launch_arguments('anytime_perception.launch.py')
+        assert set(re.findall(r'(\w+):=', arguments)) <= allowed
+    for code in re.findall('`([^`\n]+)`', re.sub('```.*?```', '', text, flags=re.DOTALL)):
+        for parameter, name in re.findall(r'(-[pr] )?\b(\w+):=', code):
+            assert parameter or name in launch_arguments('anytime_perception.launch.py') or \
+                'demo.launch.py' in code
 
 
 def test_every_page_is_reached_from_the_readme():
