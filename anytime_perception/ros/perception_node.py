@@ -58,7 +58,7 @@ class PerceptionNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, steady)
         self._control = Control(self)
         self._action = ClassifyAction(self)
-        self._speed = SpeedBudget(self, self._apply_budget)
+        self._speed = SpeedBudget(self, self._apply_budget, self._warn)
         self._refining = Refining(self)
         self.intake = ImageIntake(self, self._refining.take, self.outputs.wanted, self._warn)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
@@ -152,6 +152,9 @@ class PerceptionNode(LifecycleNode):
         self._is_news = News()
         self.active = True
         self._speed.start(self.get_parameter('speed_budgets').value)
+        if reason := why_not(self.engine, self._speed.shortest_ms):
+            self._warn('speed_budgets', f'the shortest of speed_budgets: {reason}; images will be '
+                       'refined up to that exit all the same')
         self._apply_budget()
         self.intake.start()
 
@@ -183,6 +186,7 @@ class PerceptionNode(LifecycleNode):
     def _watch(self) -> None:
         if self.active:
             self.intake.watch()
+            self._speed.watch()
             self._apply_budget()
 
     # Parameters.

@@ -6,13 +6,17 @@ import math
 from anytime_perception.ros.statistics import now
 from geometry_msgs.msg import TwistStamped, Vector3
 import numpy as np
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 try:
     from nav_msgs.msg import Odometry
 except ImportError:
     Odometry = None
 
-_STALE = 1.0  # seconds after which a speed is not believed any more
+_STALE = 1.0     # seconds after which a speed is not believed any more
+_PATIENCE = 5.0  # seconds without a speed before that is worth a word
+# As sensors publish, so that every publisher is heard; an old speed is worth nothing.
+_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def speed_table(text: str) -> list[tuple[float, float]]:
@@ -51,11 +55,20 @@ class SpeedBudget:
 
     Between the points of the table it is interpolated. Without a speed that is at most a second
     old, the robot may be at its fastest: the shortest budget of the table holds.
+
+    Parameters
+    ----------
+    node: that listens.
+    changed: called when there is a new speed.
+    warn: called with the kind of a warning and its text; is expected to say each kind once.
+
     """
 
-    def __init__(self, node, changed: Callable[[], None]):
+    def __init__(self, node, changed: Callable[[], None], warn: Callable[[str, str], None]):
         self._node = node
         self._changed = changed
+        self._warn = warn
+        self._started = math.inf
         self._table: list[tuple[float, float]] = []
         self._speed = math.inf
         self._heard = -math.inf
@@ -66,11 +79,13 @@ class SpeedBudget:
         self._table = speed_table(table)
         if not self._table:
             return
+        self._started = now()
         self._subscriptions = [self._node.create_subscription(
-            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), 1)]
+            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), _QOS)]
         if Odometry is not None:
             self._subscriptions.append(self._node.create_subscription(
-                Odometry, 'odometry', lambda message: self._hear(message.twist.twist.linear), 1))
+                Odometry, 'odometry', lambda message: self._hear(message.twist.twist.linear),
+                _QOS))
 
     def stop(self) -> None:
         """Listen no more."""
@@ -79,6 +94,21 @@ class SpeedBudget:
         self._subscriptions = []
         self._table = []
 
+    def watch(self) -> None:
+        """Complain where no speed comes; call it every now and then."""
+        if self._table and now() > max(self._heard, self._started) + _PATIENCE:
+            topics = ' and '.join(subscription.topic_name for subscription in self._subscriptions)
+            self._warn('no speed', f'speed_budgets is set, but no speed has come for '
+                       f'{_PATIENCE:g} s on {topics}; without one the shortest budget holds, '
+                       f'{self.shortest_ms:g} ms; remap speed (TwistStamped)'
+                       f'{"" if Odometry is None else " or odometry (Odometry)"} to where the '
+                       'robot publishes it')
+
+    @property
+    def shortest_ms(self) -> float:
+        """The shortest budget of the table, inf without one."""
+        return min((budget for _, budget in self._table), default=math.inf)
+
     @property
     def budget_ms(self) -> float:
         """The budget for the speed now, inf without a table."""
@@ -86,7 +116,7 @@ class SpeedBudget:
             return math.inf
         speeds, budgets = zip(*self._table)
         if now() > self._heard + _STALE:
-            return min(budgets)
+            return self.shortest_ms
         return float(np.interp(self._speed, speeds, budgets))
 
     def _hear(self, velocity: Vector3) -> None:

@@ -13,7 +13,9 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 import numpy as np
 import pytest
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from served import CLASS_IDS, wait_for
@@ -126,11 +128,14 @@ def vision_qos():
     return LATCHED
 
 
-def test_the_budget_follows_the_speed(perception, client, monkeypatch):
+@pytest.mark.parametrize('reliability', [
+    ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_the_budget_follows_the_speed(perception, client, monkeypatch, reliability):
     monkeypatch.setattr(speed, '_STALE', 1000.0)
     node = perception(speed_budgets='0:900, 2:300', budget_ms=800.0)
     assert node.engine.budget.seconds == pytest.approx(0.3)  # nothing heard: the shortest
-    publisher = client.create_publisher(TwistStamped, 'speed', 1)
+    publisher = client.create_publisher(
+        TwistStamped, 'speed', QoSProfile(depth=1, reliability=reliability))
     for value, seconds in ((1.0, 0.6), (-1.0, 0.6), (5.0, 0.3), (0.0, 0.8)):
         message = TwistStamped()
         message.twist.linear.x = value
@@ -141,6 +146,37 @@ def test_the_budget_follows_the_speed(perception, client, monkeypatch):
         wait_for(once)
     monkeypatch.setattr(speed, '_STALE', -1.0)
     wait_for(lambda: node.engine.budget.seconds == pytest.approx(0.3))
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Return the warnings that are logged."""
+    texts = []
+    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: texts.append(text))
+    return texts
+
+
+def test_a_robot_that_does_not_say_its_speed_is_noticed_once(perception, client, monkeypatch,
+                                                             said):
+    monkeypatch.setattr(speed, '_PATIENCE', 0.0)
+    node = perception(speed_budgets='0:900, 2:300')
+    text, = wait_for(lambda: [text for text in said if 'no speed has come' in text])
+    assert '/speed' in text and '300 ms' in text
+    for _ in range(3):
+        node._speed.watch()
+    assert len([text for text in said if 'no speed has come' in text]) == 1
+
+
+def test_without_a_table_no_speed_is_missed(perception, monkeypatch, said):
+    monkeypatch.setattr(speed, '_PATIENCE', 0.0)
+    perception()._speed.watch()
+    assert not [text for text in said if 'speed' in text]
+
+
+def test_a_table_with_a_budget_that_is_too_short_is_warned_of(perception, said):
+    perception(speed_budgets='0:900, 2:0.00001')
+    text, = [text for text in said if 'speed_budgets' in text]
+    assert 'shorter than the first exit' in text
 
 
 def test_the_budget_follows_odometry(perception, client, monkeypatch):
