@@ -100,6 +100,13 @@ def test_a_node_without_a_model_says_so_and_stays_to_be_mended(start):
     assert 'Traceback' not in node.log()
 
 
+@pytest.mark.parametrize('name, value', [('threads', 0), ('confidence', 1.5), ('top_k', 'many')])
+def test_a_parameter_that_ros_refuses_ends_the_node_with_one_line(start, name, value):
+    node = start('perception_node', **{name: value})
+    assert node.wait(WAIT_SECONDS) == 1
+    assert name in node.log() and len(node.log().strip().splitlines()) == 1
+
+
 def test_a_camera_without_pictures_says_what_to_do(start, tmp_path):
     camera = start('camera', images=tmp_path)
     assert camera.wait(WAIT_SECONDS) != 0
