@@ -18,6 +18,7 @@ from anytime_perception.ros.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -46,9 +47,13 @@ class Planner(Node):
             'budgets_ms', Parameter.Type.DOUBLE_ARRAY,
             'Budgets to go through; by default spread over what the model needs.')
         self._period = self._declare('preempt_period', 0.25, 'Mean time between demands, in s.')
+        if not self._period > 0:
+            raise ValueError(f'preempt_period is {self._period}; it must be above 0')
         self._output = self._declare('output', '', 'File to write the summary to, as JSON.')
         self._random = random.Random(self._declare('seed', 0, 'Seed of the random moments.'))
         self._scorecard: Scorecard | None = None
+        # Under which its health is published: the name in full, without the first slash.
+        self._health_name = f'{self.resolve_topic_name(self._perception).lstrip("/")}: images'
         self._newest: tuple | None = None
         self._diagnostics: dict[str, str] = {}
         self._last_row = 0.0
@@ -80,7 +85,7 @@ class Planner(Node):
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.startswith(self._perception):
+            if status.name == self._health_name:
                 self._diagnostics = {entry.key: entry.value for entry in status.values}
 
     def _print(self, message: Refinement, truth: str | None) -> None:
@@ -186,14 +191,18 @@ def _status_name(status: int) -> str:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play once; return 0, or 1 if there was nobody to play with."""
+    """Play once; return 0, or 1 where its parameters or the lack of a node prevent that."""
     rclpy.init(args=args)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with serving(Planner()) as planner:
-            planner.play(stop)
+        try:
+            node = Planner()
+        except (ValueError, ParameterException) as error:
+            raise PlannerError(error) from None
+        with serving(node):
+            node.play(stop)
         return 0
     except PlannerError as error:
         print(error, file=sys.stderr)

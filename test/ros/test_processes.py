@@ -100,6 +100,14 @@ def test_a_node_without_a_model_says_so_and_stays_to_be_mended(start):
     assert 'Traceback' not in node.log()
 
 
+@pytest.mark.parametrize('name, value', [
+    ('seconds', 'soon'), ('budgets_ms', '[short, long]'), ('preempt_period', 0.0)])
+def test_an_impossible_parameter_of_the_planner_is_one_line(start, name, value):
+    planner = start('planner', **{name: value})
+    assert planner.wait(WAIT_SECONDS) == 1
+    assert name in planner.log() and len(planner.log().strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize('name, value', [('threads', 0), ('confidence', 1.5), ('top_k', 'many')])
 def test_a_parameter_that_ros_refuses_ends_the_node_with_one_line(start, name, value):
     node = start('perception_node', **{name: value})
