@@ -3,7 +3,7 @@
 import functools
 
 from anytime_perception.encodings import BadImageError, check_pixels, ENCODINGS, pixels_to_rgb
-from anytime_perception.ros.jpeg import reduction
+from anytime_perception.jpeg import reduction
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image

@@ -14,7 +14,7 @@ import time
 from anytime_perception.files import write_atomically
 from anytime_perception.msg import Label, Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
-from anytime_perception.ros.scorecard import Scorecard
+from anytime_perception.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy

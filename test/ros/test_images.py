@@ -3,9 +3,9 @@
 import array
 import sys
 
+from anytime_perception.jpeg import jpeg_size
 from anytime_perception.ros import images
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
-from anytime_perception.ros.jpeg import jpeg_size
 import cv2
 from hypothesis import given, settings, strategies as st
 import numpy as np
