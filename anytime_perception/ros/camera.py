@@ -7,12 +7,12 @@ import random
 
 from anytime_perception.msg import Label
 from anytime_perception.pictures import film, find_pictures, read_picture
+from anytime_perception.ros.qos import NEWEST
 from anytime_perception.ros.spin import spin
 import cv2
 import numpy as np
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 _GREY = 114
@@ -44,8 +44,7 @@ class Camera(Node):
         files = find_pictures(source)
         self._shown = self._pictures(files, seed) if files else _again(source, film(source))
         # As camera drivers do: an old frame is not worth sending again. Labels must all arrive.
-        self._images = self.create_publisher(
-            Image, 'image', QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+        self._images = self.create_publisher(Image, 'image', NEWEST)
         self._labels = self.create_publisher(Label, 'label', 100)
         self.create_timer(1 / rate, self._show)
         what = f'{len(files)} pictures from {source}' if files else source

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 import functools
+import time
 
-from anytime_perception.ros.statistics import now
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind, QoSProfile,
                        ReliabilityPolicy)
@@ -58,14 +58,14 @@ class CameraTopic:
         self._made = 0                  # how many were made
         self._receiving = 0             # the newest that an image came through
         self._sent: int | None = None   # when the last image was, which no other image was
-        self.heard = now()
+        self.heard = time.monotonic()
         self._suit()
 
     def watch(self) -> None:
         """Suit the publishers there are now; complain where nothing comes."""
         self._destroy(self._subscriptions[:-1])
         self._suit()
-        if now() > self.heard + _PATIENCE:
+        if time.monotonic() > self.heard + _PATIENCE:
             self._explain_silence()
 
     def close(self) -> None:
@@ -118,7 +118,7 @@ class CameraTopic:
             return  # a newer one receives by now
         sent = info.get('source_timestamp')
         again = number > self._receiving and sent is not None and sent == self._sent
-        self._receiving, self._sent, self.heard = number, sent, now()
+        self._receiving, self._sent, self.heard = number, sent, time.monotonic()
         if not again:
             self._take(message)
 

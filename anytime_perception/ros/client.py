@@ -9,12 +9,12 @@ import time
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 _STOP_SECONDS = 0.001  # between two looks at whether to stop
@@ -75,11 +75,10 @@ class AnytimeClient:
         self._on_refinement = on_refinement
         self._informed = threading.Event()
         self._answered: set = set()
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
         self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
         self._classify_client = ActionClient(node, Classify, f'{name}/classify')
-        node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, latched)
+        node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, LATCHED)
         node.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
 
     def close(self) -> None:

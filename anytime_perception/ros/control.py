@@ -1,10 +1,10 @@
 """The services with which a planner controls the budget."""
 
 import math
+import time
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
-from anytime_perception.ros.statistics import now
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
@@ -22,7 +22,7 @@ class Control:
         node.create_service(Preempt, '~/preempt', self._preempt)
 
     def _preempt(self, _request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
-        started = now()
+        started = time.monotonic()
         if not self._node.active:
             response.message = 'the node is not active; activate it first'
             return response
@@ -35,8 +35,8 @@ class Control:
             return response
         response.success = True
         response.refinement = self._node.outputs.message(newest)
-        response.age_ms = (now() - newest.arrival) * 1e3
-        self._node.statistics.count_preempt(now() - started)
+        response.age_ms = (time.monotonic() - newest.arrival) * 1e3
+        self._node.statistics.count_preempt(time.monotonic() - started)
         return response
 
     def _set_budget(self, request: SetBudget.Request,

@@ -1,10 +1,12 @@
 """The node's health on /diagnostics, once a second."""
 
 import math
+import os
 import resource
+import time
 
 from anytime_perception.ros.parameters import PARAMETERS
-from anytime_perception.ros.statistics import memory_mb, now, Statistics
+from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 _SECONDS = 1.0
@@ -49,14 +51,14 @@ class Diagnostics:
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
         topic = node.intake.quietest
-        silence = now() - topic.heard
+        silence = time.monotonic() - topic.heard
         if silence > node.get_parameter('error_silence_s').value:
             return DiagnosticStatus.ERROR, f'no image on {topic.full_name} for {silence:.0f} s'
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:
         """Return the worst level that a limit is exceeded at, and what exceeds one."""
-        age, memory = statistics.age(0.5) * 1e3, memory_mb()
+        age, memory = statistics.age(0.5) * 1e3, _memory_mb()
         measures = {
             'bad': (statistics.dropped_share, 'of the images were dropped as unusable'),
             'replaced': (statistics.replaced_share, 'of the images were replaced by newer ones'),
@@ -69,7 +71,7 @@ class Diagnostics:
             if exceeded != DiagnosticStatus.OK:
                 level = max(level, exceeded)
                 complaints.append(text if name.endswith(('_ms', '_mb')) else f'{value:.1%} {text}')
-        rate = statistics.rate(now())
+        rate = statistics.rate(time.monotonic())
         if statistics.received > 1 and rate < self._node.get_parameter('warn_rate_hz').value:
             level = max(level, DiagnosticStatus.WARN)
             complaints.append(f'{rate:.1f} images a second')
@@ -85,7 +87,7 @@ class Diagnostics:
     def _values(self, statistics: Statistics) -> dict:
         node = self._node
         failed = statistics.bad['failed']
-        rate = statistics.rate(now())
+        rate = statistics.rate(time.monotonic())
         values = {
             'images_received': statistics.received,
             'images_bad': statistics.dropped - failed,
@@ -110,7 +112,7 @@ class Diagnostics:
             'preempt_p95_ms': statistics.preempt(0.95) * 1e3,
             'preempt_p99_ms': statistics.preempt(0.99) * 1e3,
             'preempt_max_ms': statistics.preempt(1.0) * 1e3,
-            'memory_mb': memory_mb(),
+            'memory_mb': _memory_mb(),
             'peak_memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         if node.engine is not None:
@@ -123,6 +125,12 @@ class Diagnostics:
                 values[f'exit {index} median_ms'] = statistics.elapsed(index) * 1e3
                 values[f'exit {index} profile_ms'] = float(profiled) * 1e3
         return values
+
+
+def _memory_mb() -> float:
+    """Return the memory this process holds now, in MiB."""
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def _text(value) -> str:

@@ -6,13 +6,11 @@ from anytime_perception.msg import ModelInfo, Refinement, Trace
 from anytime_perception.ros import vision
 from anytime_perception.ros.annotated import Annotator
 from anytime_perception.ros.messages import model_info_message, refinement_message
+from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.trace import ImageTrace, TraceFile
 import rclpy
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
-
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:

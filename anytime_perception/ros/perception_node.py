@@ -11,16 +11,17 @@ import traceback
 
 from anytime_perception import engine, model_file
 from anytime_perception.ros import parameters
+from anytime_perception.ros.camera_images import CameraImages
 from anytime_perception.ros.classify import ClassifyAction
 from anytime_perception.ros.control import Control, why_not
 from anytime_perception.ros.diagnostics import Diagnostics
 from anytime_perception.ros.intake import ImageIntake
+from anytime_perception.ros.log_once import LogOnce
 from anytime_perception.ros.outputs import Outputs
 from anytime_perception.ros.parameters import Read
-from anytime_perception.ros.refining import Refining
 from anytime_perception.ros.speed import speed_table, SpeedBudget
 from anytime_perception.ros.spin import spin
-from anytime_perception.ros.statistics import News, Statistics
+from anytime_perception.ros.statistics import Statistics
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -41,6 +42,7 @@ class PerceptionNode(LifecycleNode):
     engine: None unless configured.
     active: whether images are taken.
     statistics: since activation.
+    log_once: for what is worth a line once an activation.
     intake, outputs: the camera topics, and what is published.
 
     """
@@ -51,16 +53,17 @@ class PerceptionNode(LifecycleNode):
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
         self.statistics = Statistics()
-        self._is_news = News()
+        self.log_once = LogOnce(self.get_logger())
         # Timers of the node itself run on the steady clock: simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.outputs = Outputs(self)
         self._diagnostics = Diagnostics(self, steady)
         self._control = Control(self)
         self._action = ClassifyAction(self)
-        self._speed = SpeedBudget(self, self._apply_budget, self._warn)
-        self._refining = Refining(self)
-        self.intake = ImageIntake(self, self._refining.take, self.outputs.wanted, self._warn)
+        self._speed = SpeedBudget(self, self._apply_budget, self.log_once.warning)
+        self._camera_images = CameraImages(self)
+        self.intake = ImageIntake(self, self._camera_images.take, self.outputs.wanted,
+                                  self.log_once.warning)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self.add_on_set_parameters_callback(self._check_parameters)
         if self.get_parameter('autostart').value:
@@ -132,7 +135,7 @@ class PerceptionNode(LifecycleNode):
         profile = self.engine.profile
         self.outputs.configure(model, str(self.engine.device), profile,
                                self.get_parameter('trace_file').value)
-        self._refining.configure(model.preprocessing.size)
+        self._camera_images.configure(model.preprocessing.size)
         for name in parameters.PARAMETERS:
             self._apply(name, self.get_parameter(name).value)
         if reason := why_not(self.engine, self.get_parameter('budget_ms').value):
@@ -149,12 +152,12 @@ class PerceptionNode(LifecycleNode):
             raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
                              'clean up and configure to try anew')
         self.statistics = Statistics(self.engine.counts)
-        self._is_news = News()
+        self.log_once.forget()
         self.active = True
         self._speed.start(self.get_parameter('speed_budgets').value)
         if reason := why_not(self.engine, self._speed.shortest_ms):
-            self._warn('speed_budgets', f'the shortest of speed_budgets: {reason}; images will be '
-                       'refined up to that exit all the same')
+            self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}; '
+                                  'images will be refined up to that exit all the same')
         self._apply_budget()
         self.intake.start()
 
@@ -171,17 +174,6 @@ class PerceptionNode(LifecycleNode):
         if running is not None:
             running.close()
         self.outputs.cleanup()
-
-    def complain(self, kind: str, error: Exception) -> None:
-        """Log that an image was dropped, the first time for this kind of reason."""
-        # One call per severity: rclpy lets no line of code log at two.
-        if self._is_news(kind):
-            self.get_logger().error(
-                f'an image was dropped: {error} (reported once; /diagnostics counts them)')
-
-    def _warn(self, kind: str, text: str) -> None:
-        if self._is_news(kind):
-            self.get_logger().warning(text)
 
     def _watch(self) -> None:
         if self.active:

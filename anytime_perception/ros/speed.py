@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 import math
+import time
 
-from anytime_perception.ros.statistics import now
+from anytime_perception.ros.qos import NEWEST
 from geometry_msgs.msg import TwistStamped, Vector3
 import numpy as np
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 try:
     from nav_msgs.msg import Odometry
@@ -15,8 +15,6 @@ except ImportError:
 
 _STALE = 1.0     # seconds after which a speed is not believed any more
 _PATIENCE = 5.0  # seconds without a speed before that is worth a word
-# As sensors publish, so that every publisher is heard; an old speed is worth nothing.
-_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def speed_table(text: str) -> list[tuple[float, float]]:
@@ -79,13 +77,13 @@ class SpeedBudget:
         self._table = speed_table(table)
         if not self._table:
             return
-        self._started = now()
+        self._started = time.monotonic()
         self._subscriptions = [self._node.create_subscription(
-            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), _QOS)]
+            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), NEWEST)]
         if Odometry is not None:
             self._subscriptions.append(self._node.create_subscription(
                 Odometry, 'odometry', lambda message: self._hear(message.twist.twist.linear),
-                _QOS))
+                NEWEST))
 
     def stop(self) -> None:
         """Listen no more."""
@@ -96,7 +94,7 @@ class SpeedBudget:
 
     def watch(self) -> None:
         """Complain where no speed comes; call it every now and then."""
-        if self._table and now() > max(self._heard, self._started) + _PATIENCE:
+        if self._table and time.monotonic() > max(self._heard, self._started) + _PATIENCE:
             topics = ' and '.join(subscription.topic_name for subscription in self._subscriptions)
             self._warn('no speed', f'speed_budgets is set, but no speed has come for '
                        f'{_PATIENCE:g} s on {topics}; without one the shortest budget holds, '
@@ -115,12 +113,12 @@ class SpeedBudget:
         if not self._table:
             return math.inf
         speeds, budgets = zip(*self._table)
-        if now() > self._heard + _STALE:
+        if time.monotonic() > self._heard + _STALE:
             return self.shortest_ms
         return float(np.interp(self._speed, speeds, budgets))
 
     def _hear(self, velocity: Vector3) -> None:
         speed = math.hypot(velocity.x, velocity.y, velocity.z)
         if math.isfinite(speed):
-            self._speed, self._heard = speed, now()
+            self._speed, self._heard = speed, time.monotonic()
             self._changed()

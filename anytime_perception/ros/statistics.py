@@ -2,9 +2,7 @@
 
 import collections
 import math
-import os
 import threading
-import time
 
 from anytime_perception import engine
 import numpy as np
@@ -169,30 +167,6 @@ class Statistics:
     def elapsed(self, exit_index: int) -> float:
         """Return the median time in which an exit answered lately, in seconds; NaN if not."""
         return _quantile(self._elapsed.get(exit_index, ()), 0.5)
-
-
-def now() -> float:
-    """Return the time that images' arrivals are given in, in seconds; never jumps."""
-    return time.monotonic()
-
-
-class News:
-    """Tells what was not said before, so that each thing is said once."""
-
-    def __init__(self):
-        self._said: set[str] = set()
-
-    def __call__(self, kind: str) -> bool:
-        """Return whether this is the first thing of its kind."""
-        first = kind not in self._said
-        self._said.add(kind)
-        return first
-
-
-def memory_mb() -> float:
-    """Return the memory this process holds now, in MiB."""
-    with open('/proc/self/statm') as file:
-        return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
 def _quantile(values, q: float) -> float:

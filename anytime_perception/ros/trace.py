@@ -3,10 +3,10 @@
 import contextlib
 import csv
 from pathlib import Path
+import time
 
 from anytime_perception import engine
 from anytime_perception.msg import Trace
-from anytime_perception.ros.statistics import now
 import numpy as np
 from std_msgs.msg import Header
 
@@ -34,11 +34,11 @@ class ImageTrace:
 
     def started(self) -> None:
         """Note that work on the image begins."""
-        self._started = now() - self._arrival
+        self._started = time.monotonic() - self._arrival
 
     def decoded(self) -> None:
         """Note that the picture is there."""
-        self._decoded = now() - self._arrival
+        self._decoded = time.monotonic() - self._arrival
 
     def is_fresh(self, refinement: engine.Refinement) -> bool:
         """Return whether this is an exit's answer, not yet noted, and not the one before again."""
@@ -54,7 +54,7 @@ class ImageTrace:
 
     def published(self) -> None:
         """Note that the last answer was published."""
-        self._published = now() - self._arrival
+        self._published = time.monotonic() - self._arrival
 
     @property
     def waited(self) -> float:

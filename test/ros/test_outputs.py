@@ -5,9 +5,10 @@ import math
 import time
 
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros import refining, speed, vision
+from anytime_perception.ros import camera_images, speed, vision
 from anytime_perception.ros.annotated import annotate
 from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.speed import speed_table
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
@@ -86,7 +87,7 @@ def test_simulated_time_is_for_stamps_and_not_for_budgets(perception, client, mo
         time.sleep(0.2)
         return to_rgb(*arguments)
 
-    monkeypatch.setattr(refining, 'to_rgb', slow_to_rgb)
+    monkeypatch.setattr(camera_images, 'to_rgb', slow_to_rgb)
     node = perception(use_sim_time=True, budget_ms=100.0)
     clock = client.create_publisher(Clock, '/clock', 1)
     traces = client.listen(Trace, f'{NAME}/trace')
@@ -112,7 +113,7 @@ def test_vision_msgs_carry_the_same_answer(perception, client):
     messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
     perception()
     answers = client.listen(messages.Classification, f'{NAME}/classification')
-    labels = client.listen(messages.LabelInfo, f'{NAME}/label_info', vision_qos())
+    labels = client.listen(messages.LabelInfo, f'{NAME}/label_info', LATCHED)
     heard = client.listen(Refinement, f'{NAME}/refinements')
     wait_for(lambda: labels)
     assert [entry.class_name for entry in labels[0].class_map] == list(CLASS_IDS)
@@ -121,11 +122,6 @@ def test_vision_msgs_carry_the_same_answer(perception, client):
     for answer, refinement in zip(answers, heard):
         assert answer == vision.classification(refinement)
         assert answer.results[0].class_id == refinement.class_ids[0]
-
-
-def vision_qos():
-    from anytime_perception.ros.outputs import LATCHED
-    return LATCHED
 
 
 @pytest.mark.parametrize('reliability', [

@@ -6,8 +6,9 @@ import threading
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros import refining
+from anytime_perception.ros import camera_images
 from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
@@ -15,12 +16,10 @@ from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from served import CLASS_IDS, wait_for, WAIT_SECONDS
 
 NAME = '/anytime_perception'
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def image_message(stamp=1, **changes):
@@ -132,7 +131,7 @@ def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(percept
         assert go.wait(WAIT_SECONDS)
         return to_rgb(*arguments)
 
-    monkeypatch.setattr(refining, 'to_rgb', held_to_rgb)
+    monkeypatch.setattr(camera_images, 'to_rgb', held_to_rgb)
     node = perception(budget_ms=500.0)
     heard = client.listen(Refinement, f'{NAME}/refinements')
 
@@ -284,8 +283,8 @@ def test_live_parameters_take_effect(perception, client):
 def test_a_warning_and_an_error_may_both_be_said(perception):
     node = perception()
     for number in range(2):
-        node._warn(f'late {number}', 'a warning')
-        node.complain(f'broken {number}', ValueError('an error'))
+        node.log_once.warning(f'late {number}', 'a warning')
+        node.log_once.error(f'broken {number}', 'an error')
 
 
 def test_a_network_that_fails_again_and_again_is_said_and_not_activated(perception, client):

@@ -1,21 +1,22 @@
-"""From a camera's message to its published answers, on the executor's and the engine's threads."""
+"""A camera's images, from message to answers, on the executor's and the engine's threads."""
 
 import functools
 import math
+import time
 
 from anytime_perception import engine
 from anytime_perception.ros.images import BadImageError, check_image, to_rgb
-from anytime_perception.ros.statistics import now, Statistics
+from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
 from sensor_msgs.msg import CompressedImage, Image
 
 
-class Refining:
+class CameraImages:
     """
     Takes the camera images of a perception node through its engine.
 
     `take` is called on the executor's thread and only stores the image; the engine's worker does
-    the rest. The node has `engine`, `outputs`, `statistics` and `complain`. An image is counted
+    the rest. The node has `engine`, `outputs`, `statistics` and `log_once`. An image is counted
     where its arrival was, also if it ends after the node was deactivated and activated again.
     """
 
@@ -29,7 +30,7 @@ class Refining:
 
     def take(self, topic: str, message: Image | CompressedImage) -> None:
         """Hand a message to the engine, or count why that can't be."""
-        node, statistics, arrival = self._node, self._node.statistics, now()
+        node, statistics, arrival = self._node, self._node.statistics, time.monotonic()
         # Without rclpy's Time, which refuses a negative stamp.
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
@@ -64,4 +65,5 @@ class Refining:
     def _fail(self, statistics: Statistics, error: Exception) -> None:
         kind = error.kind if isinstance(error, BadImageError) else 'failed'
         statistics.count_bad(kind)
-        self._node.complain(kind, error)
+        self._node.log_once.error(kind, f'an image was dropped: {error} (reported once; '
+                                  '/diagnostics counts them)')
