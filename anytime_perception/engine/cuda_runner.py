@@ -25,15 +25,15 @@ class CudaGraphRunner:
 
     name = 'cuda_graphs'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):
+    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+                 dtype: torch.dtype = torch.float32):
         self._stream = torch.cuda.Stream(device)
-        self._staging = torch.zeros(network.image_shape).pin_memory()
-        self._images = torch.zeros(network.image_shape, device=device).contiguous(
-            memory_format=torch.channels_last)
+        self._staging = torch.zeros(network.image_shape, dtype=dtype).pin_memory()
+        self._images = self._staging.to(device, memory_format=torch.channels_last)
         self._graphs: list[torch.cuda.CUDAGraph] = []
         self._answers: list[Tensor] = []  # (exits, classes) in pinned memory
         self._done = [torch.cuda.Event() for _ in network.stages]
-        self._capture(network, device)
+        self._capture(network, device, dtype)
 
     def run(self, images: Tensor, answered: Answered) -> None:
         """Replay graph after graph as long as `answered` wants more."""
@@ -52,9 +52,10 @@ class CudaGraphRunner:
             if not answered(answer.numpy().copy()):
                 return
 
-    def _capture(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device) -> None:
-        stages = [(fold(stage.trunk).to(device, memory_format=torch.channels_last),
-                   None if stage.head is None else fold(stage.head).to(device),
+    def _capture(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+                 dtype: torch.dtype) -> None:
+        stages = [(fold(stage.trunk).to(device, dtype, memory_format=torch.channels_last),
+                   None if stage.head is None else fold(stage.head).to(device, dtype),
                    stage.takes_image) for stage in network.stages]
         # Held, since graphs know their weights by address only.
         self._modules = [module for trunk, head, _ in stages for module in (trunk, head)]

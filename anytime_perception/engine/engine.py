@@ -58,6 +58,8 @@ class AnytimeEngine:
         on a busy one they wait for each other at every layer, and a pass takes many times as long.
     runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that
         can be had.
+    precision: 'float32', in which models are evaluated, or 'bfloat16', quicker where the device
+        has it; answers then differ by about a hundredth.
 
     Attributes
     ----------
@@ -69,18 +71,20 @@ class AnytimeEngine:
     Raises
     ------
     DeviceError: if the device is missing.
-    RunnerError: if the runner is unknown, or was asked for by name and can't be had.
+    RunnerError: if the runner or the precision is unknown, or was asked for by name and can't be
+        had.
 
     """
 
     def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
-                 threads: int = 1, runner: str = 'auto'):
+                 threads: int = 1, runner: str = 'auto', precision: str = 'float32'):
         _probability(confidence)
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
         self.budget = Budget.of(budget)
         self.runner = runner
+        self.precision = precision
         self.counts = Counts()
         self.failure: Exception | None = None
         self._threads = threads
@@ -259,7 +263,8 @@ class AnytimeEngine:
         try:
             torch.set_num_threads(self._threads)
             with torch.inference_mode():
-                runner = make_runner(self.model.network, self.device, self._threads, self.runner)
+                runner = make_runner(self.model.network, self.device, self._threads, self.runner,
+                                     self.precision)
                 self.runner = runner.name
                 refiner = Refiner(self.model, runner)
         except Exception as error:

@@ -32,27 +32,30 @@ class OpenvinoRunner:
     Raises
     ------
     NotImplementedError: for a network with layers that are none of ours.
-    RuntimeError: if OpenVINO would run the graph in another order than the network's.
+    RuntimeError: if OpenVINO would run the graph in another order than the network's, or for
+        bfloat16 on a CPU without it.
 
     """
 
     name = 'openvino'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, threads: int):
+    def __init__(self, network: AnytimeNetwork | AnytimeSequence, threads: int,
+                 precision: str = 'float32'):
+        self._settings = settings(threads, precision)
         self._images = np.zeros(network.image_shape, np.float32)
         self._classes = network.num_classes
         stages = list(network.stages)
-        self._reporter, self._request = self._compile([[stage] for stage in stages], threads)
+        self._reporter, self._request = self._compile([[stage] for stage in stages])
         groups = group_stages(stages, self._stage_seconds())
         if len(groups) < len(stages):
-            self._reporter, self._request = self._compile(groups, threads)
+            self._reporter, self._request = self._compile(groups)
 
     def run(self, images: Tensor, answered: Answered) -> None:
         """Run the graph as long as `answered` wants more."""
         self._images[...] = images.numpy()
         self._reporter.run(self._request, answered)
 
-    def _compile(self, groups: list[list[Stage]], threads: int) -> tuple[Reporter, InferRequest]:
+    def _compile(self, groups: list[list[Stage]]) -> tuple[Reporter, InferRequest]:
         reporter = Reporter(len(groups))
         parameter = features = ops.parameter(list(self._images.shape), np.float32)
         reports = []
@@ -68,7 +71,7 @@ class OpenvinoRunner:
             reports.append(Report([told], reporter, len(scores), position))
         model = openvino.Model(reports, [parameter])
         request = openvino.Core().compile_model(
-            model, 'CPU', settings(threads)).create_infer_request()
+            model, 'CPU', self._settings).create_infer_request()
         # The request does not keep the array alive that its tensor is made of.
         request.set_input_tensor(openvino.Tensor(self._images, shared_memory=True))
         return reporter, request
@@ -84,11 +87,22 @@ class OpenvinoRunner:
         return np.min(trials, axis=0)  # other processes can only have slowed it down
 
 
-def settings(threads: int) -> dict:
-    """Return the settings of a graph that is run alone and at once, on `threads` threads."""
+def settings(threads: int, precision: str = 'float32') -> dict:
+    """
+    Return the settings of a graph that is run alone and at once, on `threads` threads.
+
+    Raises
+    ------
+    RuntimeError: for bfloat16 on a CPU without it, which OpenVINO would not say.
+
+    """
+    hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]
+    can = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    if precision == 'bfloat16' and 'BF16' not in can:
+        raise RuntimeError('this CPU does not compute with bfloat16; use the precision float32')
     # A thread that is pinned to a core waits there for others, while the next core is idle.
     return {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads,
-            'ENABLE_CPU_PINNING': False, 'INFERENCE_PRECISION_HINT': 'f32'}
+            'ENABLE_CPU_PINNING': False, 'INFERENCE_PRECISION_HINT': hint}
 
 
 def group_stages(stages: list[Stage], seconds: np.ndarray) -> list[list[Stage]]:

@@ -17,7 +17,10 @@ from torch import nn, Tensor
 
 _logger = logging.getLogger(__name__)
 RUNNERS = ('auto', 'torch', 'openvino', 'cuda_graphs')
-_AGREEMENT = {'cpu': 1e-3, 'cuda': 0.02}  # of probabilities: a GPU may compute with TF32
+PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+# Of probabilities. A GPU may compute with TF32. What bfloat16 rounds, a network that is not
+# trained may amplify to anything.
+_AGREEMENT = {'float32': {'cpu': 1e-3, 'cuda': 0.02}, 'bfloat16': {'cpu': 1.0, 'cuda': 1.0}}
 _INSTALL = {'openvino': ', or install it with pip install openvino'}
 # Takes the probabilities (exits, classes) of the exits that have answered since the last call, of
 # which there may be none; returns whether to go on.
@@ -25,7 +28,11 @@ Answered = Callable[[np.ndarray], bool]
 
 
 class RunnerError(ValueError):
-    """A runner was asked for that is unknown, not installed, or no match for device or network."""
+    """
+    A runner can't be had as it was asked for.
+
+    It, or the precision, is unknown, not installed, or no match for device or network.
+    """
 
 
 class Runner(Protocol):
@@ -51,18 +58,19 @@ class TorchRunner:
 
     name = 'torch'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device):
-        self.device = device
+    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+                 dtype: torch.dtype = torch.float32):
+        self._form = {'device': device, 'dtype': dtype, 'memory_format': torch.channels_last}
         self._none = np.zeros((0, network.num_classes), np.float32)
         self._stages: list[tuple[nn.Module, nn.Module | None, bool]] = []
         for stage in network.stages:
-            trunk = fold(stage.trunk).to(device, memory_format=torch.channels_last)
-            head = None if stage.head is None else fold(stage.head).to(device)
+            trunk = fold(stage.trunk).to(**self._form)
+            head = None if stage.head is None else fold(stage.head).to(device, dtype)
             self._stages.append((trunk, head, stage.takes_image))
 
     def run(self, images: Tensor, answered: Answered) -> None:
         """Run stage after stage as long as `answered` wants more."""
-        images = features = images.to(self.device, memory_format=torch.channels_last)
+        images = features = images.to(**self._form)
         for trunk, head, takes_image in self._stages:
             features = trunk(images if takes_image else features)
             answer = self._none if head is None else probabilities(head(features)).cpu().numpy()
@@ -71,9 +79,12 @@ class TorchRunner:
 
 
 def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device, threads: int,
-                name: str = 'auto') -> Runner:
+                name: str = 'auto', precision: str = 'float32') -> Runner:
     """
     Return the runner called `name` for a network on a device.
+
+    With `precision` bfloat16 weights and features are kept in that format, which is quicker where
+    the device has it, and changes answers by about a hundredth; sums are float32.
 
     'auto' takes OpenVINO on the CPU where it is installed and knows the network's layers, CUDA
     graphs on a GPU where they can be captured, each only if it answers as torch does; else torch.
@@ -85,15 +96,17 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     """
     if name not in RUNNERS:
         raise RunnerError(f'runner {name!r} is unknown; allowed: {", ".join(RUNNERS)}')
+    if precision not in PRECISIONS:
+        raise RunnerError(f'precision {precision!r} is unknown; allowed: {", ".join(PRECISIONS)}')
     for runner, kind in (('openvino', 'cpu'), ('cuda_graphs', 'cuda')):
         if name == runner and device.type != kind:
             raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}')
-    plain = TorchRunner(network, device)
+    plain = TorchRunner(network, device, PRECISIONS[precision])
     if name == 'torch':
         return plain
     try:
-        quicker = _quicker(network, device, threads)
-        _check_agreement(quicker, plain, network.image_shape, _AGREEMENT[device.type])
+        quicker = _quicker(network, device, threads, precision)
+        _check_agreement(quicker, plain, network.image_shape, _AGREEMENT[precision][device.type])
         return quicker
     except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
         if name != 'auto':
@@ -105,12 +118,12 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
 
 
 def _quicker(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
-             threads: int) -> Runner:
+             threads: int, precision: str) -> Runner:
     if device.type == 'cpu':
         from anytime_perception.engine.openvino_runner import OpenvinoRunner
-        return OpenvinoRunner(network, threads)
+        return OpenvinoRunner(network, threads, precision)
     from anytime_perception.engine.cuda_runner import CudaGraphRunner
-    return CudaGraphRunner(network, device)
+    return CudaGraphRunner(network, device, PRECISIONS[precision])
 
 
 @torch.inference_mode()

@@ -54,6 +54,38 @@ def test_a_runner_that_answers_otherwise_than_torch_is_not_taken(network, monkey
         AnytimeEngine(network, runner='openvino')
 
 
+@pytest.mark.parametrize('runner', ['torch', 'openvino'])
+def test_bfloat16_rounds_and_answers_nearly_the_same(runner):
+    if runner == 'openvino' and not has_bfloat16():
+        pytest.skip('this CPU does not compute with bfloat16')
+    network = AnytimeNetwork(2, 8, 5, input_size=16).eval()
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    with AnytimeEngine(network, runner=runner) as exact, \
+            AnytimeEngine(network, runner=runner, precision='bfloat16') as rounded:
+        assert rounded.runner == runner
+        ours = np.stack([answer.probabilities for answer in rounded.refine(image)])
+        theirs = np.stack([answer.probabilities for answer in exact.refine(image)])
+    assert ours.dtype == np.float32 and np.allclose(ours.sum(1), 1, atol=1e-6)
+    assert np.allclose(ours, theirs, atol=0.05) and not np.allclose(ours, theirs, atol=1e-5)
+
+
+def has_bfloat16():
+    openvino = pytest.importorskip('openvino')
+    return 'BF16' in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
+def test_bfloat16_is_refused_on_a_cpu_without_it(network, monkeypatch):
+    openvino = pytest.importorskip('openvino')
+    monkeypatch.setattr(openvino.Core, 'get_property', lambda *_: ['FP32'])
+    with pytest.raises(RunnerError, match='use the precision float32'):
+        AnytimeEngine(network, runner='openvino', precision='bfloat16')
+
+
+def test_an_unknown_precision_is_named(network):
+    with pytest.raises(RunnerError, match="'int4' is unknown; allowed: float32, bfloat16"):
+        AnytimeEngine(network, precision='int4')
+
+
 def test_an_unknown_runner_is_named(network):
     with pytest.raises(RunnerError, match="'abacus' is unknown; allowed: auto, torch, openvino"):
         AnytimeEngine(network, runner='abacus')

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from anytime_perception.engine.runner import RUNNERS
+from anytime_perception.engine.runner import PRECISIONS, RUNNERS
 from anytime_perception.networks import BACKBONES
 from anytime_training import commands
 from anytime_training.data import DATASETS
@@ -136,6 +136,7 @@ def _add_profile(subparsers) -> None:
     profile.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
     profile.add_argument('--threads', type=_positive, default=1, help='of the CPU (%(default)s)')
     profile.add_argument('--runner', choices=RUNNERS, default='auto')
+    profile.add_argument('--precision', choices=PRECISIONS, default='float32')
     profile.add_argument('--images', type=_positive, default=200, help='how many (%(default)s)')
     profile.add_argument('--rate', type=float, default=30, help='images per second (%(default)s)')
     profile.add_argument('--output', metavar='PATH',

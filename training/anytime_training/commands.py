@@ -138,8 +138,9 @@ def profile(arguments: Namespace) -> None:
     from anytime_training import profiling  # for the robot: needs no data sets
     path = Path(arguments.model)
     path = path / MODEL if path.is_dir() else path
-    result = profiling.profile(path, arguments.device, arguments.threads, arguments.runner,
-                               arguments.images, arguments.rate)
+    result = profiling.profile(
+        path, arguments.images, arguments.rate, device=arguments.device,
+        threads=arguments.threads, runner=arguments.runner, precision=arguments.precision)
     print(profiling.table(result))
     output = Path(arguments.output or path.with_suffix('.profile'))
     for file in profiling.write(result, output.with_name(output.name + '.json')):

@@ -14,18 +14,18 @@ from tqdm import tqdm
 _FRAME = (480, 640, 3)
 
 
-def profile(path: Path, device: str, threads: int, runner: str, images: int,
-            rate: float) -> dict:
+def profile(path: Path, images: int, rate: float, *, threads: int, precision: str,
+            **others) -> dict:
     """
     Refine `images` camera-sized pictures at `rate` per second until complete; return what it took.
 
     Latencies are in ms from a picture's arrival, the way a robot meets them: with pauses between
-    pictures in which caches and clocks go down.
+    pictures in which caches and clocks go down. Threads, precision and others are the engine's.
     """
     model = model_file.load(path)
     frames = np.random.default_rng(0).integers(0, 256, (8, *_FRAME), dtype=np.uint8)
     elapsed = []
-    with AnytimeEngine(model, device, threads=threads, runner=runner) as engine:
+    with AnytimeEngine(model, threads=threads, precision=precision, **others) as engine:
         due = time.monotonic()
         for index in tqdm(range(images), desc=path.name, unit='image', leave=False):
             time.sleep(max(0.0, due - time.monotonic()))
@@ -37,7 +37,7 @@ def profile(path: Path, device: str, threads: int, runner: str, images: int,
     whole = model.network.exits[-1].cost
     return {
         'model': path.name, 'sha256': model.sha256, 'device': chosen, 'runner': name,
-        'threads': threads, 'images': images, 'rate_hz': rate, 'exits': [{
+        'precision': precision, 'threads': threads, 'images': images, 'rate_hz': rate, 'exits': [{
             'network': stage.network_index, 'depth': stage.depth, 'cost': stage.cost,
             'cost_fraction': round(stage.cost / whole, 4),
             'error': model.measured.error[index] if model.measured else None,
@@ -48,8 +48,9 @@ def profile(path: Path, device: str, threads: int, runner: str, images: int,
 
 def table(result: dict) -> str:
     """Return the profile as lines for people."""
-    lines = [f'{result["model"]} on {result["device"]} ({result["runner"]}, {result["threads"]} '
-             f'threads), {result["images"]} images at {result["rate_hz"]:g} Hz',
+    lines = [f'{result["model"]} on {result["device"]} ({result["runner"]}, '
+             f'{result["precision"]}, {result["threads"]} threads), {result["images"]} images at '
+             f'{result["rate_hz"]:g} Hz',
              f'{"exit":>4} {"net":>3} {"depth":>5} {"cost":>6} {"error":>7} {"median ms":>10} '
              f'{"p99 ms":>8}']
     for index, row in enumerate(result['exits']):
