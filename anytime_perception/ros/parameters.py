@@ -5,7 +5,7 @@ import enum
 import math
 from typing import Any
 
-from anytime_perception.engine.runner import RUNNERS
+from anytime_perception.engine.runner import PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
@@ -86,6 +86,10 @@ PARAMETERS: dict[str, Spec] = {
     'runner': Spec(
         'auto', 'What runs the network: torch, openvino (CPU only), cuda_graphs (GPU only), or '
         'auto for the quickest of those that can be had.', Read.CONFIGURED, choices=RUNNERS),
+    'precision': Spec(
+        'float32', 'Of weights and features: float32, in which models are evaluated, or bfloat16, '
+        'quicker where the device has it; answers then differ by about a hundredth.',
+        Read.CONFIGURED, choices=tuple(PRECISIONS)),
     'image_topics': Spec(
         ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
         'turns.', Read.ACTIVATED),

@@ -7,6 +7,7 @@ network runs.
 """
 
 from collections.abc import Callable
+import gc
 import traceback
 
 from anytime_perception import engine, model_file
@@ -131,7 +132,8 @@ class PerceptionNode(LifecycleNode):
         self._check_values()
         self.engine = engine.AnytimeEngine(
             model, self.get_parameter('device').value, threads=self.get_parameter('threads').value,
-            runner=self.get_parameter('runner').value)
+            runner=self.get_parameter('runner').value,
+            precision=self.get_parameter('precision').value)
         profile = self.engine.profile
         self.outputs.configure(model, str(self.engine.device), profile,
                                self.get_parameter('trace_file').value)
@@ -145,6 +147,10 @@ class PerceptionNode(LifecycleNode):
             f'{model.name} on {self.engine.device} ({self.engine.runner}): {len(profile.median)} '
             f'exits, the first after {profile.median[0] * 1e3:.1f} ms, the last after '
             f'{profile.median[-1] * 1e3:.1f} ms')
+        # A full garbage collection would look at all that PyTorch made, and stop everything for
+        # 200 ms. What is there by now stays.
+        gc.collect()
+        gc.freeze()
 
     def _activate(self) -> None:
         self._check_values()
@@ -173,6 +179,7 @@ class PerceptionNode(LifecycleNode):
         running, self.engine = self.engine, None
         if running is not None:
             running.close()
+            gc.unfreeze()  # else nothing of it would be freed
         self.outputs.cleanup()
 
     def _watch(self) -> None:

@@ -1,6 +1,7 @@
 """The node over DDS: refinements, budget, preemption, transitions, and what users do wrong."""
 
 import array
+import gc
 import math
 import threading
 
@@ -198,6 +199,7 @@ def test_every_transition_again_and_again(perception, client):
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     for _ in range(3):
         assert change_state(client, Transition.TRANSITION_CONFIGURE)
+        assert gc.get_freeze_count() > 0
         for _ in range(2):
             assert change_state(client, Transition.TRANSITION_ACTIVATE)
             assert node.count_subscribers('image') == 1
@@ -205,6 +207,7 @@ def test_every_transition_again_and_again(perception, client):
             assert state(client) == State.PRIMARY_STATE_INACTIVE
             assert node.count_subscribers('image') == 0
         assert change_state(client, Transition.TRANSITION_CLEANUP)
+        assert gc.get_freeze_count() == 0
         assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(client) == State.PRIMARY_STATE_FINALIZED
@@ -242,6 +245,7 @@ def test_services_say_why_they_cannot_help(perception, client):
     ({'device': 'abacus'}, 'auto, cpu, cuda'),
     ({'budget_ms': -1.0}, 'budget_ms is -1.0'),
     ({'budget_ms': 'soon'}, 'must be a number'),
+    ({'precision': 'int4'}, 'float32, bfloat16'),
     ({'image_transport': 'pigeon'}, 'raw, compressed')])
 def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, monkeypatch,
                                                               model_path, parameters, text):
@@ -251,7 +255,8 @@ def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client
     node = perception(**parameters)
     assert len(said) == 1 and text in said[0]
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
-    good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'image_transport': 'raw'}
+    good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'precision': 'float32',
+            'image_transport': 'raw'}
     results = node.set_parameters([Parameter(name, value=good[name]) for name in parameters])
     assert all(result.successful for result in results), results
     assert change_state(client, Transition.TRANSITION_CONFIGURE)
