@@ -6,6 +6,7 @@ The function stays the same, with fewer passes over memory.
 
 import copy
 
+from anytime_perception.networks.ladder import Ladder
 from anytime_perception.networks.layers import CoarseExit, Unit
 from torch import nn, Tensor
 from torch.nn import functional
@@ -43,9 +44,9 @@ def fold(module: nn.Module) -> nn.Module:
 def _fold(module: nn.Module) -> nn.Module:
     if isinstance(module, Unit):
         return FoldedUnit(module)
-    if isinstance(module, CoarseExit):
-        folded = copy.deepcopy(module)
-        folded.look = _fold(module.look)
+    if isinstance(module, (CoarseExit, Ladder)):
+        folded = copy.copy(module)  # its children are those of `module`, until they are replaced
+        folded._modules = {name: _fold(child) for name, child in module.named_children()}
         return folded
     if not isinstance(module, nn.Sequential):
         return copy.deepcopy(module)

@@ -1,6 +1,7 @@
 """Building OpenVINO graphs of the layers that anytime networks are made of."""
 
 from anytime_perception.engine.folding import FoldedUnit
+from anytime_perception.networks.ladder import Ladder, LadderExit
 from anytime_perception.networks.layers import CoarseExit, Exit
 import numpy as np
 import openvino
@@ -10,7 +11,10 @@ import torch
 from torch import nn
 
 
-def add_layers(module: nn.Module, features: Node) -> Node:
+Features = Node | tuple[Node, Node]  # with a ladder, features and what was seen
+
+
+def add_layers(module: nn.Module, features: Features) -> Features:
     """
     Return the node that computes the folded `module` on `features` (1, C, H, W).
 
@@ -35,7 +39,11 @@ def add_layers(module: nn.Module, features: Node) -> Node:
         return _normalisation(module, features)
     if isinstance(module, nn.ReLU):
         return ops.relu(features)
+    if isinstance(module, Ladder):
+        return _ladder(module, features)
     if isinstance(module, Exit):
+        if isinstance(module, LadderExit):
+            features = features[1]
         if isinstance(module, CoarseExit):
             features = add_layers(module.look, features)
         pooled = ops.reduce_mean(ops.relu(features), np.array([2, 3]), keep_dims=False)
@@ -44,6 +52,16 @@ def add_layers(module: nn.Module, features: Node) -> Node:
     if type(module).__module__.startswith(('torch.nn.', 'torchvision.')):
         return _converted(module, features)
     raise NotImplementedError(f'there is no OpenVINO graph of a {type(module).__name__}')
+
+
+def _ladder(ladder: Ladder, features: Features) -> tuple[Node, Node]:
+    if ladder.rung is None:
+        features = add_layers(ladder.trunk, features)
+        return features, add_layers(ladder.look, features)
+    features, before = features
+    features = add_layers(ladder.trunk, features)
+    seen = ops.add(add_layers(ladder.look, features), add_layers(ladder.rung, before))
+    return features, ops.add(seen, before) if ladder.keeps else seen
 
 
 def _convolution(conv: nn.Conv2d, features: Node) -> Node:

@@ -3,10 +3,12 @@
 import copy
 
 import torch
-from torch import nn
+from torch import nn, Tensor
+
+Shape = tuple[int, ...] | tuple[tuple[int, ...], ...]  # of a tensor, or of a tuple of tensors
 
 
-def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+def count_macs(module: nn.Module, input_shape: Shape) -> tuple[int, Shape]:
     """
     Return the multiply-adds of `module` for one input of `input_shape`, and its output's shape.
 
@@ -28,5 +30,17 @@ def count_macs(module: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, tu
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             layer.register_forward_hook(count)
     with torch.no_grad():
-        output = shadow(torch.empty(input_shape, device='meta'))
-    return total, tuple(output.shape)
+        output = shadow(_empty(input_shape))
+    return total, _shape(output)
+
+
+def _empty(shape: Shape) -> Tensor | tuple[Tensor, ...]:
+    if isinstance(shape[0], tuple):
+        return tuple(_empty(each) for each in shape)
+    return torch.empty(shape, device='meta')
+
+
+def _shape(output: Tensor | tuple[Tensor, ...]) -> Shape:
+    if isinstance(output, tuple):
+        return tuple(_shape(each) for each in output)
+    return tuple(output.shape)

@@ -54,16 +54,20 @@ class CoarseExit(Exit):
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__(channels, num_classes)
-        self.look = nn.Sequential(
-            nn.ReLU(), conv3x3(channels, channels, stride=2), nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True), conv3x3(channels, channels, stride=2),
-            nn.BatchNorm2d(channels))
+        self.look = look(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         return super().forward(self.look(features))
 
 
 HEADS = {'pool': Exit, 'coarse': CoarseExit}
+
+
+def look(channels: int) -> nn.Sequential:
+    """Return two strided convolutions: (N, C, H, W) to (N, C, H/4, W/4), rounded up."""
+    return nn.Sequential(
+        nn.ReLU(), conv3x3(channels, channels, stride=2), nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True), conv3x3(channels, channels, stride=2), nn.BatchNorm2d(channels))
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:

@@ -7,10 +7,12 @@ See sections 3.1 and 4.1 of the paper.
 import itertools
 
 from anytime_perception.networks import layers
+from anytime_perception.networks.ladder import add_ladder, LadderExit
 from anytime_perception.networks.stage import count_stage_costs, cut_stages, run_stages, Stage
 from torch import nn, Tensor
 
 BLOCKS = 3
+HEADS = {**layers.HEADS, 'ladder': LadderExit}
 
 
 class AnytimeNetwork(nn.Module):
@@ -31,7 +33,8 @@ class AnytimeNetwork(nn.Module):
         the depth of their predecessor.
     input_size: pixels a side of the (square) input.
     in_channels: of the input, 3 for RGB.
-    head: kind of the exits: pool (the paper's) or coarse (see `layers.CoarseExit`).
+    head: kind of the exits: pool (the paper's), coarse (see `layers.CoarseExit`), or ladder (see
+        `ladder.Ladder`).
 
     Raises
     ------
@@ -51,8 +54,8 @@ class AnytimeNetwork(nn.Module):
         for name, value in self.config.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f'{name} is {value!r}; it must be a positive integer')
-        if head not in layers.HEADS:
-            raise ValueError(f'head is {head!r}; it must be one of {", ".join(layers.HEADS)}')
+        if head not in HEADS:
+            raise ValueError(f'head is {head!r}; it must be one of {", ".join(HEADS)}')
         if head != 'pool':  # left out else, so that files of the paper's networks stay the same
             self.config['head'] = head
         self.depth = BLOCKS * units_per_block
@@ -64,7 +67,7 @@ class AnytimeNetwork(nn.Module):
 
     def _build_stages(self) -> list[Stage]:
         config = self.config
-        make_head = layers.HEADS[config.get('head', 'pool')]
+        head = config.get('head', 'pool')
         channels = [config['channels'] * 2 ** block for block in range(BLOCKS)
                     for _ in range(config['units_per_block'])]
         units = [[layers.stem(config['in_channels'], channels[0], config['input_size']),
@@ -72,9 +75,12 @@ class AnytimeNetwork(nn.Module):
         for before, after in itertools.pairwise(channels):
             starts_block = [layers.transition(before)] if after > before else []
             units.append([*starts_block, layers.Unit(after)])
-        return cut_stages(
-            units, lambda depth: make_head(channels[depth - 1], config['num_classes']),
+        stages = cut_stages(
+            units, lambda depth: HEADS[head](channels[depth - 1], config['num_classes']),
             config['period'], config['first_exit'])
+        if head == 'ladder':
+            add_ladder(stages)
+        return stages
 
     @property
     def exits(self) -> list[Stage]:

@@ -33,6 +33,7 @@ def error_of(capsys, *arguments):
     ({'units_per_block': [1, 3], 'period': 4}, 'one for each'),
     ({'carry': 1.1}, '[0, 1]'),
     ({'boosted': True, 'carry': 0.5}, 'one of the two'),
+    ({'head': 'ladder', 'gradient_equilibrium': True}, 'gradient_equilibrium is for'),
     ({'boosted': True, 'mode': 'midfeat'}, 'mode=joint'),
     ({'boosted': True, 'units_per_block': [1, 2]}, 'carry=1'),
     ({'carry': 0.5, 'weights': 'optimal'}, 'one exit only'),

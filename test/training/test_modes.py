@@ -38,6 +38,7 @@ INTERRUPTIBLE = [
     ['--mode', 'midfeat'], ['--mode', 'no_grad'], ['--mode', 'mixed'], ['--strategy', 'exp3'],
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
     ['--mode', 'midfeat', '--set', 'average=0.9'],
+    ['--mode', 'no_grad', '--set', 'head=ladder'],
     ['--mode', 'no_grad', '--set', 'average=0.9'],
     ['--mode', 'mixed', '--set', 'average=0.9'],
     ['--set', 'boosted=true', '--set', 'calibrate=true'],
@@ -246,8 +247,9 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
     assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
 
 
-def test_coarse_heads_and_calibration_reach_the_model_file(tmp_path):
-    assert run(tmp_path, '--epochs', '1', '--set', 'head=coarse', '--set', 'calibrate=true') == 0
+@pytest.mark.parametrize('head', ['coarse', 'ladder'])
+def test_heads_and_calibration_reach_the_model_file(tmp_path, head):
+    assert run(tmp_path, '--epochs', '1', '--set', f'head={head}', '--set', 'calibrate=true') == 0
     model = model_file.load(tmp_path / 'model.safetensors')
-    assert model.network.config['head'] == 'coarse'
+    assert model.network.config['head'] == head
     assert model.recipe['calibrate'] and model.measured.images == 359

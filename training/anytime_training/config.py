@@ -6,7 +6,7 @@ import difflib
 import math
 
 from anytime_perception.networks import BACKBONES
-from anytime_perception.networks.layers import HEADS
+from anytime_perception.networks.network import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
@@ -28,7 +28,7 @@ class TrainConfig:
     backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
         that), which has no units_per_block and channels; and a file of torchvision's weights.
     late_exits: members of a sequence answer only where they are deeper than the one before.
-    head: kind of the exits, pool (the paper's) or coarse.
+    head: kind of the exits, pool (the paper's), coarse or ladder.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
@@ -106,6 +106,7 @@ class TrainConfig:
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
         self._check_network()
         self._check_boosted()
+        self._check_ladder()
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
@@ -151,6 +152,11 @@ class TrainConfig:
             if units <= previous:
                 raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
                                  'positive and, for a sequence, growing')
+
+    def _check_ladder(self) -> None:
+        if self.head == 'ladder' and self.gradient_equilibrium:
+            raise ValueError('head is ladder, whose exits reach the trunk through those after '
+                             'them, too; gradient_equilibrium is for exits that do not')
 
     def _check_boosted(self) -> None:
         if (self.boosted or self.carry) and self.weights == 'optimal':

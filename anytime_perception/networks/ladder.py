@@ -1,0 +1,60 @@
+"""
+A ladder beside the trunk: what exits see is carried on from exit to exit.
+
+A ladder side network (Sung et al., NeurIPS 2022) between the exits of an anytime network, on
+coarse features as in MSDNet (Huang et al., 2018): what a later exit needs of earlier features need
+not be kept in the trunk, and what an earlier exit found out is not lost.
+"""
+
+from collections.abc import Iterable
+
+from anytime_perception.networks.layers import conv3x3, Exit, look
+from anytime_perception.networks.stage import Stage
+from torch import nn, Tensor
+
+
+class Ladder(nn.Module):
+    """
+    The trunk of a stage, and what its exit sees.
+
+    That is a look at the stage's features plus a rung: what the exit before saw, as it is and
+    after ReLU, conv3x3, BN. At a smaller resolution only the latter, strided.
+
+    Maps features (N, C, H, W), or from the second exit on (features, seen before), to (features,
+    seen), where seen is (N, C, H/4, W/4), rounded up.
+    """
+
+    def __init__(self, trunk: nn.Module, channels: int, channels_before: int | None):
+        super().__init__()
+        self.trunk = trunk
+        self.look = look(channels)
+        self.rung = None if channels_before is None else nn.Sequential(
+            nn.ReLU(), conv3x3(channels_before, channels, stride=channels // channels_before),
+            nn.BatchNorm2d(channels))
+        self.keeps = channels == channels_before  # of the same shape as what was seen before
+
+    def forward(self, features: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        if self.rung is None:
+            features = self.trunk(features)
+            return features, self.look(features)
+        features, before = features
+        features = self.trunk(features)
+        seen = self.look(features) + self.rung(before)
+        return features, seen + before if self.keeps else seen
+
+
+class LadderExit(Exit):
+    """A prediction head on what the ladder has seen, in place of the features."""
+
+    def forward(self, features: tuple[Tensor, Tensor]) -> Tensor:
+        return super().forward(features[1])
+
+
+def add_ladder(stages: Iterable[Stage]) -> None:
+    """Put a ladder beside `stages`, which have ladder exits."""
+    before = None
+    for stage in stages:
+        if stage.head is not None:
+            channels = stage.head.fc.in_features
+            stage.trunk = Ladder(stage.trunk, channels, before)
+            before = channels
