@@ -10,7 +10,7 @@ from anytime_perception.engine.engine import AnytimeEngine
 from anytime_perception.engine.image_pass import ImagePass
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
-from anytime_perception.engine.runner import RunnerError
+from anytime_perception.engine.runners import RunnerError
 
 __all__ = ['AnytimeEngine', 'Budget', 'DeviceError', 'ImagePass', 'LatencyProfile', 'Refinement',
            'RunnerError', 'Status', 'choose_device']

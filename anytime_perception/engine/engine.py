@@ -18,7 +18,7 @@ from anytime_perception.engine.places import Places
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.refiner import Refiner
-from anytime_perception.engine.runner import make_runner
+from anytime_perception.engine.runners import make_runner
 from anytime_perception.model_file import Model
 import numpy as np
 import torch

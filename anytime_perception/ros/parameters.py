@@ -5,7 +5,7 @@ import enum
 import math
 from typing import Any
 
-from anytime_perception.engine.runner import PRECISIONS, RUNNERS
+from anytime_perception.engine.runners import PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from anytime_perception.engine.runner import PRECISIONS, RUNNERS
+from anytime_perception.engine.runners import PRECISIONS, RUNNERS
 from anytime_perception.networks import BACKBONES
 from anytime_training import commands
 from anytime_training.data import DATASETS

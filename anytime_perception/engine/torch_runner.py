@@ -1,0 +1,38 @@
+"""Running a network with torch, on whatever device."""
+
+from anytime_perception.engine.folding import fold
+from anytime_perception.engine.runner import Answered
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks.layers import probabilities
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+
+class TorchRunner:
+    """
+    Runs stage by stage with torch, on the CPU or a GPU.
+
+    Normalisation is folded and features are kept channels-last.
+    """
+
+    name = 'torch'
+
+    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+                 dtype: torch.dtype = torch.float32):
+        self._form = {'device': device, 'dtype': dtype, 'memory_format': torch.channels_last}
+        self._none = np.zeros((0, network.num_classes), np.float32)
+        self._stages: list[tuple[nn.Module, nn.Module | None, bool]] = []
+        for stage in network.stages:
+            trunk = fold(stage.trunk).to(**self._form)
+            head = None if stage.head is None else fold(stage.head).to(device, dtype)
+            self._stages.append((trunk, head, stage.takes_image))
+
+    def run(self, images: Tensor, answered: Answered) -> None:
+        """Run stage after stage as long as `answered` wants more."""
+        images = features = images.to(**self._form)
+        for trunk, head, takes_image in self._stages:
+            features = trunk(images if takes_image else features)
+            answer = self._none if head is None else probabilities(head(features)).cpu().numpy()
+            if not answered(answer):
+                return
