@@ -9,6 +9,7 @@ torch: the same trunk with only its final head, in torch, folded and channels-la
 engine: a full pass of AnytimeEngine with every exit, every check and every refinement delivered.
 listener: the same, with the refinements given to a function instead of a loop in another thread.
 engine_torch: as engine, with the torch runner.
+engine_bfloat16: as engine, with the precision bfloat16.
 
 The engine's passes include handing the image to the worker thread and preprocessing a picture that
 has the network's size already; the others do not.
@@ -86,6 +87,7 @@ def measure(name: str, network: AnytimeNetwork | AnytimeBackbone, device: torch.
     where = {'device': str(device), 'threads': threads}
     with AnytimeEngine(network, **where) as engine, \
             AnytimeEngine(network, runner='torch', **where) as engine_torch, \
+            AnytimeEngine(network, precision='bfloat16', **where) as engine_bfloat16, \
             torch.inference_mode():
         images = engine.model.preprocessing(image)
         there = images.to(device)
@@ -95,6 +97,7 @@ def measure(name: str, network: AnytimeNetwork | AnytimeBackbone, device: torch.
             'torch': lambda: torch.softmax(head(trunk(last)), 1).cpu(),
             'engine_torch': lambda: list(engine_torch.refine(image)),
             'one_graph': lambda: one(images),
+            'engine_bfloat16': lambda: list(engine_bfloat16.refine(image)),
             'listener': lambda: hear(engine, image),
             'engine': lambda: list(engine.refine(image))}, rounds, calls)
     return {
@@ -102,6 +105,7 @@ def measure(name: str, network: AnytimeNetwork | AnytimeBackbone, device: torch.
         'ms': {name: round(1e3 * value, 3) for name, value in seconds.items()},
         'engine_over_one_graph': round(seconds['engine'] / seconds['one_graph'], 3),
         'listener_over_one_graph': round(seconds['listener'] / seconds['one_graph'], 3),
+        'bfloat16_over_engine': round(seconds['engine_bfloat16'] / seconds['engine'], 3),
         'engine_torch_over_torch': round(seconds['engine_torch'] / seconds['torch'], 3),
         'engine_over_eager': round(seconds['engine'] / seconds['eager'], 3)}
 

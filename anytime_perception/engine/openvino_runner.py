@@ -21,7 +21,7 @@ from torch import Tensor
 
 # What stopping may take longer than if every stage could be stopped, because some of them report
 # together. A report costs about a hundredth of a millisecond.
-_BEYOND_STAGE_SECONDS = 0.00017
+_BEYOND_STAGE_SECONDS = 0.0002
 _TRIALS = 20
 
 
@@ -107,7 +107,7 @@ def settings(threads: int, precision: str = 'float32') -> dict:
 
 def group_stages(stages: list[Stage], seconds: np.ndarray) -> list[list[Stage]]:
     """
-    Join consecutive stages to groups that take up to 0.17 ms longer than their longest stage.
+    Join consecutive stages to groups that take up to 0.2 ms longer than their longest stage.
 
     The first exit answers alone, so that it comes early. `seconds` is how long each stage takes.
     """
