@@ -5,7 +5,7 @@ On small feature maps a GPU needs less time to compute a stage than Python needs
 kernels. A captured graph is launched at once, so the time between two exits is the GPU's own.
 """
 
-from anytime_perception.engine.folding import fold
+from anytime_perception.engine.folding import fold_stages
 from anytime_perception.engine.runner import Answered
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.networks.layers import probabilities
@@ -54,9 +54,7 @@ class CudaGraphRunner:
 
     def _capture(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
                  dtype: torch.dtype) -> None:
-        stages = [(fold(stage.trunk).to(device, dtype, memory_format=torch.channels_last),
-                   None if stage.head is None else fold(stage.head).to(device, dtype),
-                   stage.takes_image) for stage in network.stages]
+        stages = fold_stages(network, device, dtype)
         # Held, since graphs know their weights by address only.
         self._modules = [module for trunk, head, _ in stages for module in (trunk, head)]
         self._stream.wait_stream(torch.cuda.current_stream(device))

@@ -6,8 +6,10 @@ The function stays the same, with fewer passes over memory.
 
 import copy
 
+from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.networks.ladder import Ladder
 from anytime_perception.networks.layers import CoarseExit, Unit
+import torch
 from torch import nn, Tensor
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -39,6 +41,14 @@ def fold(module: nn.Module) -> nn.Module:
     Modules with nothing to fold are copied as they are; `module` itself stays as it is.
     """
     return _fold(module).eval()
+
+
+def fold_stages(network: AnytimeNetwork | AnytimeSequence, device: torch.device, dtype: torch.dtype
+                ) -> list[tuple[nn.Module, nn.Module | None, bool]]:
+    """Return (trunk, head, takes_image) of each stage of `network`, folded and channels-last."""
+    return [(fold(stage.trunk).to(device, dtype, memory_format=torch.channels_last),
+             None if stage.head is None else fold(stage.head).to(device, dtype),
+             stage.takes_image) for stage in network.stages]
 
 
 def _fold(module: nn.Module) -> nn.Module:

@@ -97,9 +97,11 @@ def settings(threads: int, precision: str = 'float32') -> dict:
 
     """
     hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]
-    can = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-    if precision == 'bfloat16' and 'BF16' not in can:
-        raise RuntimeError('this CPU does not compute with bfloat16; use the precision float32')
+    if precision == 'bfloat16':
+        can = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+        if 'BF16' not in can:
+            raise RuntimeError('this CPU does not compute with bfloat16; use the precision '
+                               'float32')
     # A thread that is pinned to a core waits there for others, while the next core is idle.
     return {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads,
             'ENABLE_CPU_PINNING': False, 'INFERENCE_PRECISION_HINT': hint}

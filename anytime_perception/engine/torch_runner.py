@@ -1,12 +1,12 @@
 """Running a network with torch, on whatever device."""
 
-from anytime_perception.engine.folding import fold
+from anytime_perception.engine.folding import fold_stages
 from anytime_perception.engine.runner import Answered
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_perception.networks.layers import probabilities
 import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
 
 class TorchRunner:
@@ -22,11 +22,7 @@ class TorchRunner:
                  dtype: torch.dtype = torch.float32):
         self._form = {'device': device, 'dtype': dtype, 'memory_format': torch.channels_last}
         self._none = np.zeros((0, network.num_classes), np.float32)
-        self._stages: list[tuple[nn.Module, nn.Module | None, bool]] = []
-        for stage in network.stages:
-            trunk = fold(stage.trunk).to(**self._form)
-            head = None if stage.head is None else fold(stage.head).to(device, dtype)
-            self._stages.append((trunk, head, stage.takes_image))
+        self._stages = fold_stages(network, device, dtype)
 
     def run(self, images: Tensor, answered: Answered) -> None:
         """Run stage after stage as long as `answered` wants more."""
