@@ -182,8 +182,7 @@ def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Datase
         raise
     if not path.exists():
         _write_json(path, data.fingerprint(dataset))
-    difference = changed_data(folder, dataset)
-    if difference:
+    elif difference := changed_data(folder, dataset):
         raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
                          f'back, choose another --output, or remove {path} to go on regardless')
     if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
