@@ -13,6 +13,8 @@ from anytime_training.schedule import SCHEDULES
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
+OPTIMISERS = 'sgd', 'muon'
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -37,6 +39,8 @@ class TrainConfig:
     delta: of adaloss, see adaloss.py.
     epochs, batch_size, lr, schedule, momentum, nesterov, weight_decay: of the gradient descent;
         every phase of a mode takes that many epochs.
+    optimiser: sgd (the paper's) or muon, which learns in less time and wants an lr of about 0.015
+        and no weight_decay: see optimiser.py.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
@@ -73,6 +77,7 @@ class TrainConfig:
     eta: float = 0.8
     avgl_momentum: float = 0.9
     delta: float = 0.0
+    optimiser: str = 'sgd'
     epochs: int = 300
     batch_size: int = 128
     lr: float = 0.1
@@ -103,6 +108,7 @@ class TrainConfig:
         _check_choice('schedule', self.schedule, SCHEDULES)
         _check_choice('mode', self.mode, MODES)
         _check_choice('head', self.head, HEADS)
+        _check_choice('optimiser', self.optimiser, OPTIMISERS)
         _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
         self._check_network()
         self._check_boosted()
@@ -140,6 +146,9 @@ class TrainConfig:
                 if getattr(self, name):
                     raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
                                      'own; leave one of the two out')
+            if self.optimiser == 'muon':
+                raise ValueError(f'optimiser is muon, which asks for a batch normalisation after '
+                                 f'every convolution; train the backbone {self.backbone} by sgd')
             return
         if self.pretrained:
             raise ValueError(f'pretrained is {self.pretrained!r}, but only backbones have '

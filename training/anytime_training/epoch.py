@@ -8,7 +8,7 @@ from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
 from anytime_training.objective import mix
-from anytime_training.optimiser import set_learning_rate
+from anytime_training.optimiser import Optimiser, set_learning_rate
 from anytime_training.phases import Phase, set_phase
 from anytime_training.random_state import generator
 from anytime_training.sampling import Fixed
@@ -32,7 +32,7 @@ class Learner:
 
     network: AnytimeNetwork
     phase: Phase
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser
     sampler: Fixed
     step: Callable[..., tuple[Tensor, Tensor]]
     average: MovingAverage | None = None

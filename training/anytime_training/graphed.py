@@ -9,6 +9,7 @@ once.
 from collections.abc import Callable
 import warnings
 
+from anytime_training.optimiser import Optimiser
 import torch
 from torch import Tensor
 
@@ -51,7 +52,7 @@ class GraphedStep:
 
     """
 
-    def __init__(self, step: StepFunction, optimiser: torch.optim.Optimizer,
+    def __init__(self, step: StepFunction, optimiser: Optimiser,
                  capture: Callable = capture):
         self._step, self._optimiser, self._capture = step, optimiser, capture
         self._steps = 0

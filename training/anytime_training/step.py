@@ -6,6 +6,7 @@ from anytime_training.config import TrainConfig
 from anytime_training.device import is_small, use_bfloat16
 from anytime_training.graphed import GraphedStep
 from anytime_training.objective import exit_losses
+from anytime_training.optimiser import Optimiser
 from anytime_training.phases import Phase, run_phase
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ class Step:
     """
 
     def __init__(self, config: TrainConfig, network: AnytimeNetwork, phase: Phase,
-                 optimiser: torch.optim.Optimizer):
+                 optimiser: Optimiser):
         self._config, self._network, self._phase = config, network, phase
         self._optimiser = optimiser
         self._forward = run_phase
@@ -54,7 +55,7 @@ class Step:
 
 
 def make_step(config: TrainConfig, network: AnytimeNetwork, phase: Phase,
-              optimiser: torch.optim.Optimizer, graph: bool = True) -> Step | GraphedStep:
+              optimiser: Optimiser, graph: bool = True) -> Step | GraphedStep:
     """
     Return the step of a phase.
 
