@@ -36,12 +36,16 @@ def main() -> int:
     parser.add_argument('--budget-ms', type=float, help='per picture (default: until complete)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     parser.add_argument('--confidence', type=float, help='stop refining at this probability')
+    parser.add_argument('--hysteresis', type=float, default=1.0,
+                        help='how many times as likely a class must be as the answer before to '
+                             'replace it (%(default)s)')
     arguments = parser.parse_args()
     budget = None if arguments.budget_ms is None else arguments.budget_ms / 1e3
     try:
         model = load(arguments.model)
         with AnytimeEngine(model, arguments.device, budget=budget,
-                           confidence=arguments.confidence) as engine:
+                           confidence=arguments.confidence,
+                           hysteresis=arguments.hysteresis) as engine:
             for name, picture in pictures(arguments.source):
                 print(name)
                 for answer in engine.refine(picture):

@@ -19,6 +19,7 @@ from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.engine.runners import make_runner
+from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.model_file import Model
 import numpy as np
 import torch
@@ -53,7 +54,9 @@ class AnytimeEngine:
     device: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU where there is one.
     budget: for images that come without one: seconds from arrival, a Budget, or None for until
         complete.
-    confidence: stop refining once the most likely class has this probability; None for never.
+    confidence: stop refining once the answer has this probability; None for never.
+    hysteresis: how many times as likely a class must be as the answer before to replace it, from
+        1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`.
     threads: CPU threads of the network. One by default: more are quicker on an idle machine, but
         on a busy one they wait for each other at every layer, and a pass takes many times as long.
     runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that
@@ -78,8 +81,10 @@ class AnytimeEngine:
 
     def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
-                 threads: int = 1, runner: str = 'auto', precision: str = 'float32'):
+                 hysteresis: float = 1.0, threads: int = 1, runner: str = 'auto',
+                 precision: str = 'float32'):
         _probability(confidence)
+        check_hysteresis(hysteresis)
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
         self.budget = Budget.of(budget)
@@ -105,6 +110,7 @@ class AnytimeEngine:
             self.close()
             raise
         self.confidence = confidence
+        self.hysteresis = hysteresis
 
     def __enter__(self) -> 'AnytimeEngine':
         return self
@@ -119,12 +125,21 @@ class AnytimeEngine:
 
     @property
     def confidence(self) -> float | None:
-        """Refining stops once the most likely class has this probability; None for never."""
+        """Refining stops once the answer has this probability; None for never."""
         return self._refiner.confidence
 
     @confidence.setter
     def confidence(self, value: float | None) -> None:
         self._refiner.confidence = _probability(value)
+
+    @property
+    def hysteresis(self) -> float:
+        """How many times as likely a class must be as the answer before to replace it."""
+        return self._refiner.hysteresis
+
+    @hysteresis.setter
+    def hysteresis(self, value: float) -> None:
+        self._refiner.hysteresis = check_hysteresis(value)
 
     @property
     def newest(self) -> Refinement | None:

@@ -34,6 +34,8 @@ class Refinement:
     network_index, depth: which network of a sequence, and how many units deep in it.
     cost: multiply-adds of everything run for this answer; `cost_fraction` of the whole pass.
     probabilities: float32 (num_classes,), summing to 1.
+    class_index: the answer: the most likely class, or with hysteresis one that is held.
+    confidence: its probability.
     elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
     budget: seconds from the image's arrival to its deadline, as known when this was answered; inf
         for none.
@@ -54,6 +56,7 @@ class Refinement:
     budget: float
     status: Status
     tag: Any = None
+    held: int | None = None  # the class that is answered, where it was decided already
 
     def with_status(self, status: Status) -> 'Refinement':
         """Return the same answer with another status; quicker than dataclasses.replace."""
@@ -63,10 +66,10 @@ class Refinement:
 
     @property
     def class_index(self) -> int:
-        """The most likely class."""
-        return int(self.probabilities.argmax())
+        """The class that is answered."""
+        return int(self.probabilities.argmax()) if self.held is None else self.held
 
     @property
     def confidence(self) -> float:
-        """The probability of the most likely class."""
-        return float(self.probabilities.max())
+        """The probability of the class that is answered."""
+        return float(self.probabilities[self.class_index])

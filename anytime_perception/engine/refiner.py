@@ -9,6 +9,7 @@ from anytime_perception.engine.latency import measure_latency
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.runner import Runner
+from anytime_perception.held_answer import HeldAnswer
 from anytime_perception.model_file import Model
 import numpy as np
 
@@ -20,7 +21,8 @@ class Refiner:
     Attributes
     ----------
     profile: latency of each exit on this device.
-    confidence: stop refining once the most likely class has this probability; None for never.
+    confidence: stop refining once the answer has this probability; None for never.
+    hysteresis: how many times as likely a class must be as the answer before to replace it.
     failures_in_a_row: how many passes the runner failed in since the last without.
 
     """
@@ -33,6 +35,7 @@ class Refiner:
         self._exits = [(index, len(exits), stage.network_index, stage.depth, stage.cost,
                         stage.cost / whole) for index, stage in enumerate(exits)]
         self.confidence: float | None = None
+        self.hysteresis = 1.0
         self.failures_in_a_row = 0
         self.profile = LatencyProfile(measure_latency(model, runner))
 
@@ -52,13 +55,15 @@ class Refiner:
         elapsed: list[float] = []  # until each exit so far
         carry = self._model.carry
         carried = CarriedAnswer(carry) if carry else None
+        held = HeldAnswer(self.hysteresis) if self.hysteresis > 1 else None
 
         def answered(answers: np.ndarray) -> bool:
             """Take what was computed; return whether there is a need of more."""
             if carried is not None:
                 answers = [carried.add(alone) for alone in answers]
+            classes = [None if held is None else int(held.add(answer)) for answer in answers]
             now = time.monotonic()
-            self._add(image_pass, answers, len(elapsed), now, superseded)
+            self._add(image_pass, answers, classes, len(elapsed), now, superseded)
             elapsed.extend([now - image_pass.arrival] * len(answers))
             if closing():
                 image_pass.stop(Status.PREEMPTED)
@@ -77,25 +82,27 @@ class Refiner:
         finally:
             self.profile.learn(elapsed, queued)
 
-    def _add(self, image_pass: ImagePass, answers: Sequence[np.ndarray], exit_index: int,
-             now: float, superseded: Callable[[], bool]) -> None:
+    def _add(self, image_pass: ImagePass, answers: Sequence[np.ndarray],
+             classes: Sequence[int | None], exit_index: int, now: float,
+             superseded: Callable[[], bool]) -> None:
         """Add answers that came together, or end the pass if they came too late."""
         if now > image_pass.deadline and (exit_index > 0 or not len(answers)):
             image_pass.stop(Status.BUDGET_SPENT)  # the answer before was there in time
         elif len(answers):
             following = exit_index + len(answers)
             image_pass.add(*(
-                self._refinement(image_pass, index, probabilities, now, following, superseded)
-                for index, probabilities in enumerate(answers, start=exit_index)))
+                self._refinement(image_pass, index, answer, held, now, following, superseded)
+                for index, (answer, held) in enumerate(zip(answers, classes), start=exit_index)))
         elif superseded():
             image_pass.stop(Status.SUPERSEDED)
 
     def _refinement(self, image_pass: ImagePass, index: int, probabilities: np.ndarray,
-                    now: float, following: int, superseded: Callable[[], bool]) -> Refinement:
+                    held: int | None, now: float, following: int,
+                    superseded: Callable[[], bool]) -> Refinement:
         """Return the refinement of exit `index`; `following` is the next that is computed."""
         if index + 1 == len(self._exits):
             status = Status.COMPLETE
-        elif self.confidence is not None and probabilities.max() >= self.confidence:
+        elif self._is_confident(probabilities, held):
             status = Status.CONFIDENT
         elif index + 1 < following:
             status = Status.REFINING
@@ -105,4 +112,9 @@ class Refiner:
             status = Status.SUPERSEDED if superseded() else Status.REFINING
         return Refinement(
             *self._exits[index], probabilities, now - image_pass.arrival, image_pass.arrival,
-            image_pass.deadline - image_pass.arrival, status, image_pass.tag)
+            image_pass.deadline - image_pass.arrival, status, image_pass.tag, held)
+
+    def _is_confident(self, probabilities: np.ndarray, held: int | None) -> bool:
+        if self.confidence is None:
+            return False
+        return (probabilities.max() if held is None else probabilities[held]) >= self.confidence

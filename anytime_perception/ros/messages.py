@@ -11,8 +11,10 @@ from std_msgs.msg import Header
 
 def refinement_message(refinement: engine.Refinement, header: Header, class_ids: tuple[str, ...],
                        top_k: int) -> Refinement:
-    """Return the message of a refinement, with its `top_k` most likely classes."""
-    order = np.argsort(refinement.probabilities)[:-top_k - 1:-1]
+    """Return the message of a refinement, with its answer and the most likely others, `top_k`."""
+    answer = refinement.class_index
+    order = np.argsort(refinement.probabilities)[::-1]
+    order = [answer, *order[order != answer][:top_k - 1]]
     return Refinement(
         header=header,
         status=int(refinement.status),

@@ -107,8 +107,12 @@ PARAMETERS: dict[str, Spec] = {
         math.inf, 'How long an image may be refined, in ms from its arrival; inf: until complete. '
         '~/set_budget changes it too.', minimum=0, above=True),
     'confidence': Spec(
-        1.0, 'Stop refining an image once its most likely class has this probability; 1: never.',
+        1.0, 'Stop refining an image once its answer has this probability; 1: never.',
         minimum=0, maximum=1),
+    'hysteresis': Spec(
+        1.0, 'How many times as likely a class must be as the answer before, for the same image, '
+        'to replace it. 1: the answer is always the most likely class; 3: it changes seldom, and '
+        'right answers are rarely lost again; inf: it never changes.', minimum=1),
     'speed_budgets': Spec(
         '', 'Budgets that follow the robot, as SPEED:BUDGET pairs in m/s and ms, such as '
         '0:100, 0.5:40, 2:10; in between it is interpolated. The shorter of this and '
@@ -116,10 +120,11 @@ PARAMETERS: dict[str, Spec] = {
         Read.ACTIVATED),
     'publish': Spec(
         'every', 'Which refinements are published: every, final (one per image), or change (the '
-        'first, whenever the most likely class changes, and the final one).',
+        'first, whenever the answer changes, and the final one).',
         choices=('every', 'final', 'change')),
     'top_k': Spec(
-        3, 'How many of the most likely classes a refinement names.', minimum=1, maximum=1000),
+        3, 'How many classes a refinement names: its answer, then the most likely others.',
+        minimum=1, maximum=1000),
     'trace_file': Spec(
         '', 'CSV file that gets a line for each image: when it arrived, was started, answered and '
         'published. Empty: none.', Read.CONFIGURED),

@@ -227,6 +227,8 @@ class PerceptionNode(LifecycleNode):
             self._apply_budget(value)
         elif name == 'confidence' and self.engine is not None:
             self.engine.confidence = value if value < 1 else None
+        elif name == 'hysteresis' and self.engine is not None:
+            self.engine.hysteresis = value
 
     def _apply_budget(self, budget_ms: float | None = None) -> None:
         """Give the engine the standing budget, or the shorter one for the robot's speed."""

@@ -355,6 +355,47 @@ def test_a_confidence_that_is_no_probability_is_refused(engine, confidence):
     assert engine.confidence is None
 
 
+@pytest.mark.parametrize('runner', ['torch', 'openvino'])
+def test_an_answer_is_held_until_another_class_is_clearly_more_likely(runner):
+    if runner == 'openvino':
+        pytest.importorskip('openvino')
+    torch.manual_seed(0)
+    network = randomise(AnytimeNetwork(3, 4, 5, input_size=16))
+    changed = 0
+    with AnytimeEngine(network, runner=runner, hysteresis=2.0) as engine:
+        draws = np.random.default_rng(5)
+        for _ in range(10):
+            answer = None
+            for refinement in engine.refine(draws.integers(0, 256, IMAGE.shape, np.uint8)):
+                likely = refinement.probabilities
+                if answer is None or likely.max() > 2.0 * likely[answer]:
+                    answer = likely.argmax()
+                assert refinement.class_index == answer
+                assert refinement.confidence == likely[answer]
+                changed += answer != likely.argmax()
+        assert changed  # else all of this would hold without hysteresis, too
+        engine.hysteresis = 1
+        assert all(refinement.class_index == refinement.probabilities.argmax()
+                   for refinement in engine.refine(IMAGE))
+        with pytest.raises(ValueError, match='at least 1'):
+            engine.hysteresis = 0.5
+
+
+def test_confidence_is_in_the_answer_that_is_held():
+    # Class 0 at the first exit, with 0.6, and class 1 at the last, with 0.9.
+    network = AnytimeNetwork(1, 4, 2, period=2, input_size=8).eval()
+    for stage, odds in zip(network.exits, (0.6 / 0.4, 0.1 / 0.9)):
+        torch.nn.init.zeros_(stage.head.fc.weight)
+        stage.head.fc.bias.data = torch.tensor([odds, 1.0]).log()
+    for hysteresis, last in ((1.0, (1, 0.9)), (100.0, (0, 0.1))):
+        with AnytimeEngine(network, confidence=0.95, hysteresis=hysteresis) as engine:
+            first, second = engine.refine(IMAGE)
+        assert (first.class_index, second.class_index) == (0, last[0])
+        assert (first.confidence, second.confidence) == pytest.approx((0.6, last[1]), abs=1e-5)
+    with AnytimeEngine(network, confidence=0.7, hysteresis=100.0) as engine:
+        assert [r.status for r in engine.refine(IMAGE)] == [Status.REFINING, Status.COMPLETE]
+
+
 @given(budget=st.floats(1e-6, 0.05))
 @settings(max_examples=40, deadline=None)
 def test_no_refinement_but_the_first_is_ever_late(engine, budget):

@@ -126,6 +126,10 @@ def _add_evaluate(subparsers) -> None:
     evaluate.add_argument('--dataset', choices=DATASETS, help='default: the one it was trained on')
     _add_data(evaluate)
     evaluate.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    evaluate.add_argument('--hysteresis', type=float, default=1.0, metavar='RATIO',
+                          help='hold an answer until another class is that many times as likely, '
+                               "as the node's parameter does; 1 (the default): the answer is "
+                               'always the most likely class')
     evaluate.add_argument('--json', action='store_true', help='print JSON')
     evaluate.set_defaults(command=commands.evaluate)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 
 from anytime_perception import model_file
+from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
@@ -60,7 +61,7 @@ def evaluate(arguments: Namespace) -> None:
     network = model.network.to(device)
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,
-                                  model.carry)
+                                  model.carry, check_hysteresis(arguments.hysteresis))
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
 
 

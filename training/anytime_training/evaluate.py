@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.files import write_atomically
+from anytime_perception.held_answer import HeldAnswer
 from anytime_perception.model_file import Measured
 from anytime_perception.networks.layers import probabilities
 from anytime_perception.preprocessing import Preprocessing
@@ -97,20 +98,25 @@ class Evaluation:
 
 
 def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str,
-             carry: Sequence[float] = ()) -> Evaluation:
+             carry: Sequence[float] = (), hysteresis: float = 1.0) -> Evaluation:
     """
     Return the evaluation of `network` on `data`, on the device of both.
 
-    With `carry` exits build on the answers before, see `anytime_perception.carried_answer`.
+    With `carry` exits build on the answers before, see `anytime_perception.carried_answer`; with
+    `hysteresis` a class is held while no other is that many times as likely.
     """
-    answers, labels = predict(network, preprocessing, data, carry), data.labels.cpu()
-    exits = network.exits
+    probable, labels = predict(network, preprocessing, data, carry), data.labels.cpu()
+    held = HeldAnswer(hysteresis)
+    answers = torch.stack([torch.from_numpy(held.add(exit_answer.numpy()))
+                           for exit_answer in probable])
+    confidence = probable.gather(2, answers[..., None])[..., 0]
+    right, exits = answers == labels, network.exits
     return Evaluation(
         dataset, len(data), tuple(stage.depth for stage in exits),
         tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
-        tuple(metrics.expected_calibration_error(answer, labels) for answer in answers),
-        metrics.lost_answers(answers, labels))
+        tuple(map(metrics.expected_calibration_error, confidence, right)),
+        metrics.lost_answers(right))
 
 
 def predict(network, preprocessing: Preprocessing, data: ImageSet,

@@ -10,33 +10,32 @@ MILESTONES = (0.25, 0.5, 0.75, 1.0)
 _TINY = 1e-9  # so that a milestone which an exit reaches exactly is not missed by rounding
 
 
-def top1_error(probabilities: Tensor, labels: Tensor) -> float:
-    """Return the share of wrong answers, in 0..1; probabilities (N, classes), labels (N,)."""
-    return (probabilities.argmax(dim=1) != labels).double().mean().item()
+def top1_error(answers: Tensor, labels: Tensor) -> float:
+    """Return the share of wrong answers, in 0..1; answers and labels (N,) are classes."""
+    return (answers != labels).double().mean().item()
 
 
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = 15) -> float:
+def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:
     """
     Return the expected calibration error, in 0..1: how far confidence is from accuracy.
 
     Averaged over equally wide bins of confidence as by Guo et al. (2017), Σ |bin|/N ·
-    |accuracy(bin) - confidence(bin)|. Probabilities (N, classes), labels (N,).
+    |accuracy(bin) - confidence(bin)|. The probabilities of the answers (N,), and whether they are
+    right (N,).
     """
-    confidence, answers = probabilities.double().max(dim=1)
-    correct = (answers == labels).double()
+    confidence = confidence.double()
     place = (confidence * bins).ceil().long().clamp(1, bins) - 1
     gaps = torch.zeros(bins, dtype=torch.float64, device=place.device)
-    gaps.index_add_(0, place, correct - confidence)
-    return (gaps.abs().sum() / len(labels)).item()
+    gaps.index_add_(0, place, right.double() - confidence)
+    return (gaps.abs().sum() / len(right)).item()
 
 
-def lost_answers(probabilities: Tensor, labels: Tensor) -> float:
+def lost_answers(right: Tensor) -> float:
     """
     Return the share of images, in 0..1, answered rightly at an exit and wrongly at a later one.
 
-    Probabilities (exits, N, classes), labels (N,).
+    Whether the answers (exits, N) are right.
     """
-    right = probabilities.argmax(dim=2) == labels
     was_right = right.int().cummax(dim=0).values.bool()
     return (was_right & ~right).any(dim=0).double().mean().item()
 

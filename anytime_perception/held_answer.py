@@ -1,0 +1,42 @@
+"""Hysteresis: an answer is held until another class is clearly more likely."""
+
+import numpy as np
+
+
+class HeldAnswer:
+    """
+    The classes that are answered in one pass, from the probabilities of each exit's answer.
+
+    The class before is given up only for one that is more than `hysteresis` times as likely. At 1
+    the answer is always the most likely class. The probabilities stay what they are, and so does
+    what they mean: that of the answer is the confidence in it.
+    """
+
+    def __init__(self, hysteresis: float):
+        self._hysteresis = hysteresis
+        self._held: np.ndarray | None = None
+
+    def add(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the answer at the next exit, (…) indices of `probabilities` (…, classes)."""
+        likeliest = probabilities.argmax(axis=-1)
+        if self._held is not None:
+            new, held = (np.take_along_axis(probabilities, classes[..., None], axis=-1)[..., 0]
+                         for classes in (likeliest, self._held))
+            likeliest = np.where(new > self._hysteresis * held, likeliest, self._held)
+        self._held = likeliest
+        return likeliest
+
+
+def check_hysteresis(value: float) -> float:
+    """
+    Return `value`.
+
+    Raises
+    ------
+    ValueError: unless it is a number from 1 on; infinity keeps the first answer.
+
+    """
+    if not value >= 1:
+        raise ValueError(f'the hysteresis is {value}; it must be at least 1, where every answer '
+                         'is the most likely class')
+    return value
