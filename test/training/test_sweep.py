@@ -144,7 +144,7 @@ def test_the_papers_networks_are_there():
     names = {path.stem for path in CONFIGS.glob('*.json')}
     pairs = [(7, 16), (7, 32), (9, 16), (9, 32), (9, 64), (9, 128), (13, 16), (13, 32), (13, 64),
              (17, 16), (17, 32), (25, 16), (25, 32)]
-    assert names == {f'n{n}-c{c}' for n, c in pairs} | {'eann-c32', 'validation'}
+    assert names == {f'n{n}-c{c}' for n, c in pairs} | {'eann-c32', 'recipe', 'validation'}
     for n, c in pairs:
         config = TrainConfig.of({'dataset': 'cifar10', **read_config_file(f'n{n}-c{c}')})
         assert (config.units_per_block, config.channels) == ((n,), c)
@@ -152,3 +152,10 @@ def test_the_papers_networks_are_there():
         assert (config.weights, config.strategy, config.tau) == ('sieve', 'aann', 0.5)
     eann = TrainConfig.of({'dataset': 'cifar10', **read_config_file('eann-c32')})
     assert eann.units_per_block == (1, 3, 7, 13, 25)
+
+
+def test_our_recipe_says_nothing_of_data_or_size():
+    values = read_config_file('recipe')
+    config = TrainConfig.of({'dataset': 'cifar10', **values})
+    assert (config.optimiser, config.head, config.strategy) == ('muon', 'ladder', 'aann')
+    assert not values.keys() & {'dataset', 'data', 'units_per_block', 'channels', 'seed'}
