@@ -11,7 +11,7 @@ from anytime_training.phases import plan, set_phase
 from anytime_training.step import make_step, Step
 from anytime_training.weights import sieve
 import pytest
-from runs_on_digits import same_weights
+from runs_on_digits import same_weights, weights_of
 import torch
 
 OPTIONS = ['--dataset', 'digits', '--channels', '4', '--units-per-block', '1', '--epochs', '2',
@@ -53,6 +53,18 @@ def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
     logs = [(tmp_path / name / 'n1' / 'log.csv').read_text().splitlines()
             for name in ('run', 'replayed')]
     assert len(logs[0]) == len(logs[1]) == 5 and 'tensor' not in ''.join(logs[1])
+
+
+def test_replayed_steps_of_muon_are_those_that_were_run_but_for_rounding(tmp_path, monkeypatch):
+    # Adam computes in double where its learning rate is a number, and not where it is a tensor.
+    options = [*OPTIONS, '--optimiser', 'muon', '--lr', '0.02']
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
+    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
+        arguments, pretended(arguments[3], [])))
+    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *options]) == 0
+    run, replayed = (weights_of(tmp_path / name) for name in ('run', 'replayed'))
+    for name, weights in run.items():
+        assert torch.allclose(weights.float(), replayed[name].float(), rtol=1e-3, atol=1e-3), name
 
 
 def test_where_it_cannot_be_captured_steps_are_run_and_that_is_said_once(tmp_path, monkeypatch):
@@ -114,10 +126,12 @@ def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('optimiser, lr', [('sgd', 0.1), ('muon', 0.01)])
 @pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
-def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision):
+def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision, optimiser, lr):
     torch.backends.cudnn.deterministic = True
-    config = TrainConfig.of({'dataset': 'digits', 'precision': precision, 'mixup': 0.2})
+    config = TrainConfig.of({'dataset': 'digits', 'precision': precision, 'mixup': 0.2,
+                             'optimiser': optimiser})
     draws = torch.Generator().manual_seed(1)
     batches = [(torch.randn(32, 3, 8, 8, generator=draws).cuda(),
                 torch.randint(10, (32,), generator=draws).cuda(), torch.rand(12).cuda(),
@@ -138,7 +152,7 @@ def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision):
             warnings.simplefilter('error')
             for index, batch in enumerate(batches):
                 for group in optimiser.param_groups:
-                    group['lr'] = 0.1 / (1 + index)
+                    group['lr'] = lr / (1 + index)
                 found.append(step(*batch)[0].clone())
         networks.append(network.state_dict())
         losses.append(torch.stack(found))

@@ -46,9 +46,9 @@ class Muon(torch.optim.Optimizer):
                                                      for weights in several]))
                 # A tall matrix has fewer than `out` directions to share the step among.
                 tall = max(1.0, out / directions.shape[2]) ** 0.5
-                directions = directions * (-group['lr'] * tall)
+                directions = directions * tall * group['lr']
                 for weights, direction in zip(several, directions):
-                    weights.add_(direction.view(out, *kernel))
+                    weights.sub_(direction.view(out, *kernel))
                     weights.mul_(out ** 0.5 / weights.norm())
 
     def _momentum(self, weights: nn.Parameter, group: dict) -> Tensor:

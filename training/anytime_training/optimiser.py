@@ -63,7 +63,8 @@ def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -
         others = [weight for weight, _, kind in parameters if kind is not nn.Conv2d]
         return Together(
             Muon(convolutions, config.lr, config.momentum, config.nesterov),
-            torch.optim.Adam(others, config.lr, betas=_ADAM_BETAS, fused=True))
+            torch.optim.Adam(others, config.lr, betas=_ADAM_BETAS, fused=True,
+                             capturable=phase.weights.is_cuda))  # in a CUDA graph
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
     for weight, share, _ in parameters:
         decays[config.weight_decay * share].append(weight)
