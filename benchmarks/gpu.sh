@@ -30,7 +30,8 @@ part 'tests' 100 "$python" -m pytest -q -rs -p no:cacheprovider \
 part 'training step' 120 "$python" benchmarks/training.py --device "$device" --workers 8 \
     --output "$out/training_gpu.json"
 train=("$python" -m anytime_training train --device "$device" --quiet --output "$scratch/run")
-part 'training' 60 "${train[@]}" --epochs 5 --set average=0.99 --set mixup=0.2
+part 'training' 60 "${train[@]}" --config recipe --epochs 5 --set average=0.99 \
+    --set mixup=0.2
 part 'training, nothing left to do' 30 "${train[@]}" --resume
 part 'cost of a pass' 90 "$python" benchmarks/engine_cost.py --device "$device" --threads 1 \
     --output "$out/engine_cost_gpu.json"

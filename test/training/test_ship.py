@@ -57,6 +57,15 @@ def test_the_file_is_measured_as_it_is(run, tmp_path, capsys, half):
         row = re.search(rf'^\| {index} \|.*$', card, re.MULTILINE).group()
         assert f'| {error:.2%} |' in row
     assert f'{found["lost"]:.2%} of the images' in card
+    for hysteresis in ('1', '5'):
+        assert cli.main(['evaluate', '--json', '--hysteresis', hysteresis, str(path)]) == 0
+        held = json.loads(capsys.readouterr().out)
+        row = [f'{value:.2%}' for value in (held['error'][-1], held['average_error'],
+                                            held['lost'], max(held['calibration_error']))]
+        assert f'| {hysteresis} | {" | ".join(row)} |' in card
+        assert (held['lost'] < found['lost']) == (hysteresis == '5')
+    assert cli.main(['evaluate', '--hysteresis', '0.5', str(path)]) == 2
+    assert 'at least 1' in capsys.readouterr().err
     assert 'CC BY 4.0' in card and '1295 training images' in card and str(run) not in card
 
 

@@ -1,5 +1,6 @@
 """The card of a model: what it is, what it does, and how to make it again, in Markdown."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 import math
 from pathlib import Path
@@ -21,13 +22,17 @@ NOTES = {
     'svhn': 'SVHN (Netzer et al. 2011); for non-commercial use only.',
     'folder': 'Class folders; nothing is known about their licence.'}
 
+HYSTERESES = 2.0, 5.0, 10.0  # with which a card says what answers that are held are like
 
-def card(model: Model, size: int, evaluation: Evaluation, config: TrainConfig,
-         train_images: int | None, options: dict[str, str | bool | None]) -> str:
+
+def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluation],
+         config: TrainConfig, train_images: int | None,
+         options: dict[str, str | bool | None]) -> str:
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
-    `evaluation` is that of the very weights in it, `train_images` is how many it was trained on,
+    `evaluation` is that of the very weights in it, `held` are those of the same answers with each
+    of `HYSTERESES`, `train_images` is how many it was trained on,
     if that is known, and `options` are those of `anytime ship` that say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
@@ -65,6 +70,14 @@ file |
 
 Mean error of the exits (AE): {evaluation.average_error:.2%}. Right answers that a later exit \
 loses again: {evaluation.lost:.2%} of the images.
+
+With the node's parameter `hysteresis` an answer is held until another class is that many times \
+as likely:
+
+| hysteresis | error of the last exit | AE | images that lose a right answer | worst calibration \
+error |
+|---|---|---|---|---|
+{_held([evaluation, *held])}
 
 ## Made with
 
@@ -108,6 +121,13 @@ def _exits(evaluation: Evaluation) -> str:
     return '\n'.join(
         f'| {index} | {units} | {cost / 1e6:.2f} | {cost / evaluation.cost[-1]:.1%} | '
         f'{error:.2%} | {gap:.2%} |' for index, (units, cost, error, gap) in enumerate(rows))
+
+
+def _held(evaluations: Sequence[Evaluation]) -> str:
+    return '\n'.join(
+        f'| {hysteresis:g} | {found.error[-1]:.2%} | {found.average_error:.2%} | {found.lost:.2%} '
+        f'| {max(found.calibration_error):.2%} |'
+        for hysteresis, found in zip((1.0, *HYSTERESES), evaluations, strict=True))
 
 
 def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | None]) -> str:

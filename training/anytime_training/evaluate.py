@@ -105,14 +105,20 @@ def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str
     With `carry` exits build on the answers before, see `anytime_perception.carried_answer`; with
     `hysteresis` a class is held while no other is that many times as likely.
     """
-    probable, labels = predict(network, preprocessing, data, carry), data.labels.cpu()
+    probable = predict(network, preprocessing, data, carry)
+    return measure(network, probable, data.labels.cpu(), dataset, hysteresis)
+
+
+def measure(network, probable: Tensor, labels: Tensor, dataset: str,
+            hysteresis: float = 1.0) -> Evaluation:
+    """Return the evaluation of answers (exits, N, classes) to images that have `labels` (N,)."""
     held = HeldAnswer(hysteresis)
     answers = torch.stack([torch.from_numpy(held.add(exit_answer.numpy()))
                            for exit_answer in probable])
     confidence = probable.gather(2, answers[..., None])[..., 0]
     right, exits = answers == labels, network.exits
     return Evaluation(
-        dataset, len(data), tuple(stage.depth for stage in exits),
+        dataset, len(labels), tuple(stage.depth for stage in exits),
         tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
         tuple(map(metrics.expected_calibration_error, confidence, right)),

@@ -7,9 +7,9 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_training import data
-from anytime_training.card import card
+from anytime_training.card import card, HYSTERESES
 from anytime_training.config import TrainConfig
-from anytime_training.evaluate import evaluate
+from anytime_training.evaluate import measure, predict
 from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
 from anytime_training.settings import read_config_file
 import torch
@@ -48,15 +48,16 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     called = name or (Path(place).name if config.dataset == 'folder' else dataset.name)
     network = _halved(model.network) if half else model.network
     measured = copy.deepcopy(network).float().to(device)
-    evaluation = evaluate(measured, model.preprocessing, dataset.test.to(device), called,
-                          model.carry)
+    answers = predict(measured, model.preprocessing, dataset.test.to(device), model.carry)
+    evaluation, *held = (measure(measured, answers, dataset.test.labels.cpu(), called, hysteresis)
+                         for hysteresis in (1.0, *HYSTERESES))
     model_file.save(output, dataclasses.replace(
         model, network=network, measured=evaluation.measured()))
     shipped = model_file.load(output)
     said = {'--half': half, '--data-name': name, '--data-note': note}
     # The data of today tell of those it was trained on only where these are known to be the same.
     trained_on = len(split(config, dataset)[0].train) if (run / DATA).exists() else None
-    text = card(shipped, output.stat().st_size, evaluation, config, trained_on, said)
+    text = card(shipped, output.stat().st_size, evaluation, held, config, trained_on, said)
     beside = output.with_suffix('.md')
     write_atomically(beside, lambda temporary: temporary.write_text(text, encoding='utf-8'))
     return output, beside
