@@ -22,7 +22,8 @@ class HeldAnswer:
         if self._held is not None:
             new, held = (np.take_along_axis(probabilities, classes[..., None], axis=-1)[..., 0]
                          for classes in (likeliest, self._held))
-            likeliest = np.where(new > self._hysteresis * held, likeliest, self._held)
+            # In float64, and divided, so that neither a huge ratio nor infinity overflows.
+            likeliest = np.where(np.float64(new) / self._hysteresis > held, likeliest, self._held)
         self._held = likeliest
         return likeliest
 

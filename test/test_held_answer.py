@@ -49,6 +49,14 @@ def test_one_image_at_a_time_is_answered_as_among_others(exits, images, classes,
         assert np.array_equal(held(answers[:, image], hysteresis), together[:, image])
 
 
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('hysteresis', [2.0, 1e39, 1e308, float('inf')])
+def test_an_answer_that_became_impossible_is_given_up_where_anything_can_be(hysteresis):
+    rule = HeldAnswer(hysteresis)
+    rule.add(np.float32([1, 0]))
+    assert rule.add(np.float32([0, 1])) == (0 if hysteresis == float('inf') else 1)
+
+
 @pytest.mark.parametrize('value', [0.5, -1, float('nan')])
 def test_an_impossible_hysteresis_is_refused(value):
     with pytest.raises(ValueError, match='at least 1'):

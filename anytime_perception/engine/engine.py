@@ -56,7 +56,8 @@ class AnytimeEngine:
         complete.
     confidence: stop refining once the answer has this probability; None for never.
     hysteresis: how many times as likely a class must be as the answer before to replace it, from
-        1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`.
+        1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`. A
+        new one counts from the next image on.
     threads: CPU threads of the network. One by default: more are quicker on an idle machine, but
         on a busy one they wait for each other at every layer, and a pass takes many times as long.
     runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that

@@ -41,6 +41,7 @@ class Refinement:
         for none.
     status: whether, and why, it is the last of its image.
     tag: what was handed in with the image, untouched.
+    held: the answer where hysteresis decided it; None for the most likely class.
 
     """
 
@@ -56,7 +57,7 @@ class Refinement:
     budget: float
     status: Status
     tag: Any = None
-    held: int | None = None  # the class that is answered, where it was decided already
+    held: int | None = None
 
     def with_status(self, status: Status) -> 'Refinement':
         """Return the same answer with another status; quicker than dataclasses.replace."""

@@ -112,7 +112,8 @@ PARAMETERS: dict[str, Spec] = {
     'hysteresis': Spec(
         1.0, 'How many times as likely a class must be as the answer before, for the same image, '
         'to replace it. 1: the answer is always the most likely class; 3: it changes seldom, and '
-        'right answers are rarely lost again; inf: it never changes.', minimum=1),
+        'right answers are rarely lost again; inf: it never changes. From the next image on. '
+        '~/model_info speaks of 1.', minimum=1),
     'speed_budgets': Spec(
         '', 'Budgets that follow the robot, as SPEED:BUDGET pairs in m/s and ms, such as '
         '0:100, 0.5:40, 2:10; in between it is interpolated. The shorter of this and '

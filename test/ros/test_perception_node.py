@@ -291,7 +291,7 @@ def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client
     ('model', 'other', 'clean it up'), ('threads', 2, 'clean it up'),
     ('reliability', 'reliable', 'deactivate it'),
     ('budget_ms', 1e-5, 'shorter than the first exit'),
-    ('confidence', 2.0, 'Max: 1.0'), ('top_k', 0, '')])
+    ('confidence', 2.0, 'Max: 1.0'), ('hysteresis', 0.5, 'at least 1'), ('top_k', 0, '')])
 def test_parameters_that_cannot_change_now_say_why(perception, name, value, text):
     node = perception()
     before = node.get_parameter(name).value
@@ -302,7 +302,9 @@ def test_parameters_that_cannot_change_now_say_why(perception, name, value, text
 
 def test_live_parameters_take_effect(perception, client):
     node = perception()
-    assert node.set_parameters([Parameter('top_k', value=1), Parameter('confidence', value=0.0)])
+    assert node.set_parameters([Parameter('top_k', value=1), Parameter('confidence', value=0.0),
+                                Parameter('hysteresis', value=3)])
+    assert node.engine.hysteresis == 3
     heard = client.listen(Refinement, f'{NAME}/refinements')
     send(client, image_message()[0])
     wait_for(lambda: finals(heard))

@@ -39,6 +39,9 @@ INTERRUPTIBLE = [
     ['--set', 'average=0.9', '--set', 'mixup=0.4'], ['--strategy', 'adaloss'],
     ['--mode', 'midfeat', '--set', 'average=0.9'],
     ['--mode', 'no_grad', '--set', 'head=ladder'],
+    ['--mode', 'midfeat', '--optimiser', 'muon'],  # its heads have no convolutions
+    ['--mode', 'no_grad', '--optimiser', 'muon', '--set', 'head=coarse'],
+    ['--mode', 'mixed', '--optimiser', 'muon', '--set', 'head=ladder'],
     ['--mode', 'no_grad', '--set', 'average=0.9'],
     ['--mode', 'mixed', '--set', 'average=0.9'],
     ['--set', 'boosted=true', '--set', 'calibrate=true'],

@@ -3,6 +3,8 @@
 from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.muon import Muon, orthogonal
+from anytime_training.optimiser import Together
+from anytime_training.recipes import recipe
 from hypothesis import given, settings, strategies as st
 import pytest
 from runs_on_digits import rows_of, same_weights
@@ -33,6 +35,7 @@ def test_directions_are_those_of_the_singular_vectors(rows, columns, seed):
     assert (found.diagonal()[values > 0.02 * values.norm()] > 0.6).all()
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, 'Muon'), reason='this PyTorch has no Muon')
 @pytest.mark.parametrize('out, channels', [(8, 4), (16, 1), (32, 2)])
 @pytest.mark.parametrize('nesterov', [True, False])
 def test_steps_are_those_of_pytorchs_muon_but_for_the_norm(out, channels, nesterov):
@@ -103,6 +106,26 @@ def test_a_run_that_stops_and_goes_on_ends_as_the_one_that_did_not(tmp_path, mon
     assert same_weights(tmp_path / 'whole', tmp_path / 'parts')
 
 
-def test_a_backbone_is_refused():
-    with pytest.raises(ValueError, match='train the backbone resnet18 by sgd'):
-        TrainConfig.of({'backbone': 'resnet18', 'optimiser': 'muon'})
+@pytest.mark.parametrize('values, reason', [
+    ({'backbone': 'resnet18'}, 'train the backbone resnet18 by sgd'),
+    ({'weight_decay': 1e-4}, 'weight_decay is 0.0001')])
+def test_what_muon_cannot_do_is_refused(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        TrainConfig.of({'optimiser': 'muon', **values})
+
+
+def test_it_has_settings_of_its_own_that_need_not_be_named():
+    config = TrainConfig.of({'dataset': 'cifar10', 'optimiser': 'muon'})
+    assert (config.lr, config.weight_decay) == (0.015, 0.0)
+    assert recipe(config) == 'optimiser muon'
+    other = TrainConfig.of({'dataset': 'cifar10', 'optimiser': 'muon', 'lr': 0.1})
+    assert recipe(other) == 'optimiser muon, lr 0.1'
+
+
+def test_a_checkpoint_of_another_device_leaves_what_a_cuda_graph_needs():
+    def optimiser(capturable):
+        return Together(torch.optim.Adam([convolution(2, 2)], 0.1, capturable=capturable),
+                        Muon([convolution(2, 2)], 0.1))
+    here = optimiser(True)
+    here.load_state_dict(optimiser(False).state_dict())
+    assert [group.get('capturable') for group in here.param_groups] == [True, None]

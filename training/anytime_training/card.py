@@ -132,12 +132,14 @@ def _held(evaluations: Sequence[Evaluation]) -> str:
 
 def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | None]) -> str:
     """Return the commands for the same model, less what is no one else's: where files are."""
-    standard = TrainConfig.of({'dataset': config.dataset, 'backbone': config.backbone})
+    standard = config.standard()
     run = f'runs/{Path(name).stem}'
     places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth'}
     words = ['anytime', 'train', '--dataset', config.dataset]
     if config.backbone:
         words += ['--backbone', config.backbone]
+    if config.optimiser != 'sgd':
+        words += ['--optimiser', config.optimiser]
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name != 'dataset' and value != getattr(standard, field.name):

@@ -102,8 +102,8 @@ def _add_train(subparsers) -> None:
     train.add_argument('--epochs', type=int)
     train.add_argument('--batch-size', type=int)
     train.add_argument('--optimiser', choices=OPTIMISERS,
-                       help="sgd is the paper's; muon learns more in as many epochs, with an --lr "
-                            'of about 0.015')
+                       help="sgd is the paper's; muon, with settings of its own, learns more in "
+                            'as many epochs')
     train.add_argument('--lr', type=float, help='highest learning rate')
     train.add_argument('--schedule', choices=SCHEDULES, help='of the learning rate')
     train.add_argument('--flip', action=argparse.BooleanOptionalAction,

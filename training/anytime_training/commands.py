@@ -42,6 +42,7 @@ def train(arguments: Namespace) -> None:
 
 def evaluate(arguments: Namespace) -> None:
     """Measure every exit of a model file."""
+    hysteresis = check_hysteresis(arguments.hysteresis)
     device = choose_device(arguments.device)
     model = _load(arguments.model)
     recipe = model.recipe
@@ -61,7 +62,7 @@ def evaluate(arguments: Namespace) -> None:
     network = model.network.to(device)
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,
-                                  model.carry, check_hysteresis(arguments.hysteresis))
+                                  model.carry, hysteresis)
     print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
 
 

@@ -39,8 +39,8 @@ class TrainConfig:
     delta: of adaloss, see adaloss.py.
     epochs, batch_size, lr, schedule, momentum, nesterov, weight_decay: of the gradient descent;
         every phase of a mode takes that many epochs.
-    optimiser: sgd (the paper's) or muon, which learns in less time and wants an lr of about 0.015
-        and no weight_decay: see optimiser.py.
+    optimiser: sgd (the paper's) or muon, which learns in less time, has an lr of its own and no
+        weight_decay: see optimiser.py.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
@@ -113,6 +113,9 @@ class TrainConfig:
         self._check_network()
         self._check_boosted()
         self._check_ladder()
+        if self.optimiser == 'muon' and self.weight_decay:
+            raise ValueError(f'weight_decay is {self.weight_decay}, but optimiser is muon, which '
+                             'has none; leave one of the two out')
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
@@ -147,8 +150,9 @@ class TrainConfig:
                     raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
                                      'own; leave one of the two out')
             if self.optimiser == 'muon':
-                raise ValueError(f'optimiser is muon, which asks for a batch normalisation after '
-                                 f'every convolution; train the backbone {self.backbone} by sgd')
+                raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
+                                 'so undoes trained weights; train the backbone '
+                                 f'{self.backbone} by sgd')
             return
         if self.pretrained:
             raise ValueError(f'pretrained is {self.pretrained!r}, but only backbones have '
@@ -163,6 +167,9 @@ class TrainConfig:
                                  'positive and, for a sequence, growing')
 
     def _check_ladder(self) -> None:
+        if self.head == 'ladder' and self.backbone:
+            raise ValueError(f'head is ladder, which the backbone {self.backbone} cannot have; '
+                             'choose pool or coarse')
         if self.head == 'ladder' and self.gradient_equilibrium:
             raise ValueError('head is ladder, whose exits reach the trunk through those after '
                              'them, too; gradient_equilibrium is for exits that do not')
@@ -208,9 +215,15 @@ class TrainConfig:
         dataset = values.get('dataset', fields['dataset'].default)
         _check_choice('dataset', dataset, DATASETS)
         backbone = BACKBONE_RECIPE if values.get('backbone') else {}
-        merged = {**RECIPES.get(dataset, {}), **backbone, **values}
+        optimiser = MUON_RECIPE if values.get('optimiser') == 'muon' else {}
+        merged = {**RECIPES.get(dataset, {}), **backbone, **optimiser, **values}
         return cls(**{key: _of_type(key, value, type(fields[key].default))
                       for key, value in merged.items()})
+
+    def standard(self) -> 'TrainConfig':
+        """Return the recipe of the same data set, backbone and optimiser, of which this is one."""
+        return self.of({name: getattr(self, name) for name in (
+            'dataset', 'backbone', 'optimiser')})
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
@@ -228,6 +241,8 @@ RECIPES = {
 # And what differs for a backbone, whose weights are mostly there already.
 BACKBONE_RECIPE = {'units_per_block': (), 'channels': 0, 'input_size': 224, 'epochs': 30,
                    'batch_size': 64, 'lr': 0.02, 'schedule': 'one_cycle'}
+# And for Muon.
+MUON_RECIPE = {'lr': 0.015, 'momentum': 0.95, 'nesterov': True, 'weight_decay': 0.0}
 
 
 def _check_choice(name: str, value: str, allowed) -> None:

@@ -24,6 +24,7 @@ class Evaluation:
     What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
 
     `lost` is the share of images that had the right answer at an exit and another one later on.
+    With `hysteresis` above 1 answers were held, see `anytime_perception.held_answer`.
 
     Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error
     there is not a number (null in JSON) where no exit has answered yet.
@@ -37,6 +38,7 @@ class Evaluation:
     error: tuple[float, ...]
     calibration_error: tuple[float, ...]
     lost: float = math.nan  # runs of long ago did not measure it
+    hysteresis: float = 1.0
 
     @property
     def average_error(self) -> float:
@@ -93,6 +95,8 @@ class Evaluation:
             found = '  '.join(f'{label} {"no answer" if math.isnan(error) else f"{error:.2%}"}'
                               for label, error in zip(('1/4', '1/2', '3/4', '1'), errors))
             lines.append(f'error at milestones by {name}: {found}')
+        if self.hysteresis > 1:
+            lines.append(f'answers are held until a class is {self.hysteresis:g} times as likely')
         return '\n'.join([*lines, f'average error (AE): {self.average_error:.2%}',
                           f'right answers lost again: {self.lost:.2%} of the images'])
 
@@ -122,7 +126,7 @@ def measure(network, probable: Tensor, labels: Tensor, dataset: str,
         tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
         tuple(map(metrics.expected_calibration_error, confidence, right)),
-        metrics.lost_answers(right))
+        metrics.lost_answers(right), hysteresis)
 
 
 def predict(network, preprocessing: Preprocessing, data: ImageSet,

@@ -16,8 +16,9 @@ class Muon(torch.optim.Optimizer):
 
     All directions that the gradient of a kernel (out, in, height, width), as a matrix (out, in ·
     height · width), consists of are learned equally fast: those few that an exit of little loss
-    weight asks for, too. A batch normalisation must follow each convolution, for which the norm
-    of its weights means nothing; it is kept at √out, so that every step turns them by as much.
+    weight asks for, too. The norm of the weights is kept at √out, from the first step on, so that
+    every step turns them by as much. It means nothing where a batch normalisation follows, and
+    little in a network that is trained from random weights; trained ones would be undone by it.
 
     PyTorch's own Muon takes matrices only, one by one, and cannot run in a CUDA graph.
 

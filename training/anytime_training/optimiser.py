@@ -36,9 +36,13 @@ class Together:
         return {'together': [optimiser.state_dict() for optimiser in self._optimisers]}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from `state`."""
+        """Go on from `state`, which may be of another device."""
         for optimiser, own in zip(self._optimisers, state['together'], strict=True):
+            capturable = [group.get('capturable') for group in optimiser.param_groups]
             optimiser.load_state_dict(own)
+            for group, here in zip(optimiser.param_groups, capturable):
+                if here is not None:
+                    group['capturable'] = here
 
 
 Optimiser = torch.optim.Optimizer | Together
@@ -53,18 +57,21 @@ def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -
     biases not at all, and a head's fully connected layer in proportion to its loss weight B_i:
     where its loss counts little, it is held back little.
 
-    'muon' is Muon for convolutions and Adam for all else, which ask for no weight decay. Both take
-    steps whose size does not depend on the gradient's, so heads of exits with little loss weight
-    learn as fast as others.
+    'muon' is Muon for convolutions and Adam for all else, without weight decay. Both take steps
+    whose size does not depend on the gradient's, so heads of exits with little loss weight learn
+    as fast as others (down to a weight of about 1e-6, where Adam's eps begins to count).
     """
     parameters = _parameters(network, phase)
     if config.optimiser == 'muon':
         convolutions = [weight for weight, _, kind in parameters if kind is nn.Conv2d]
         others = [weight for weight, _, kind in parameters if kind is not nn.Conv2d]
-        return Together(
-            Muon(convolutions, config.lr, config.momentum, config.nesterov),
-            torch.optim.Adam(others, config.lr, betas=_ADAM_BETAS, fused=True,
-                             capturable=phase.weights.is_cuda))  # in a CUDA graph
+        makers = (
+            (convolutions, lambda: Muon(convolutions, config.lr, config.momentum,
+                                        config.nesterov)),
+            (others, lambda: torch.optim.Adam(
+                others, config.lr, betas=_ADAM_BETAS, fused=True,
+                capturable=phase.weights.is_cuda)))  # in a CUDA graph
+        return Together(*(make() for trained, make in makers if trained))  # heads may have none
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
     for weight, share, _ in parameters:
         decays[config.weight_decay * share].append(weight)

@@ -40,11 +40,10 @@ def strategy_settings(config: TrainConfig) -> str:
 
 
 def _differences(config: TrainConfig, left_out: set[str]) -> str:
-    standard = TrainConfig.of({'dataset': config.dataset, 'backbone': config.backbone})
-    return ', '.join(_text(field.name, getattr(config, field.name)) for field in fields(config)
-                     if field.name not in left_out
-                     and getattr(config, field.name) not in (
-                         getattr(standard, field.name), *ONE_BY_ONE))
+    standard = {**config.standard().to_dict(), 'optimiser': 'sgd'}
+    values = config.to_dict()
+    return ', '.join(_text(name, value) for name, value in values.items()
+                     if name not in left_out and value not in (standard[name], *ONE_BY_ONE))
 
 
 def _text(name: str, value) -> str:

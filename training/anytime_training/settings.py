@@ -10,7 +10,8 @@ def read_config_file(path: str | Path) -> dict:
     """
     Return the values of a JSON configuration file.
 
-    `path` may also be the name of one of `configs`, such as n9-c32: the paper's networks.
+    `path` may also be the name of one of `configs`, such as n9-c32, one of the paper's
+    networks, or recipe, which is ours.
 
     Raises
     ------
