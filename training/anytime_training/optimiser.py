@@ -65,13 +65,11 @@ def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -
     if config.optimiser == 'muon':
         convolutions = [weight for weight, _, kind in parameters if kind is nn.Conv2d]
         others = [weight for weight, _, kind in parameters if kind is not nn.Conv2d]
-        makers = (
-            (convolutions, lambda: Muon(convolutions, config.lr, config.momentum,
-                                        config.nesterov)),
-            (others, lambda: torch.optim.Adam(
-                others, config.lr, betas=_ADAM_BETAS, fused=True,
-                capturable=phase.weights.is_cuda)))  # in a CUDA graph
-        return Together(*(make() for trained, make in makers if trained))  # heads may have none
+        adam = torch.optim.Adam(others, config.lr, betas=_ADAM_BETAS, fused=True,
+                                capturable=phase.weights.is_cuda)  # in a CUDA graph
+        if not convolutions:  # where heads alone are trained
+            return Together(adam)
+        return Together(Muon(convolutions, config.lr, config.momentum, config.nesterov), adam)
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)
     for weight, share, _ in parameters:
         decays[config.weight_decay * share].append(weight)
