@@ -84,7 +84,8 @@ def train(output: Path) -> Path:
                                ('A sequence of deepening networks (EANN)', 'eann', '1,3')):
         print(f'\n{title}, units per block: {units}', flush=True)
         command = ['anytime', 'train', '--dataset', 'digits', '--units-per-block', units,
-                   '--output', str(output / name), '--resume']
+                   '--optimiser', 'muon', '--epochs', '10', '--output', str(output / name),
+                   '--resume']
         if subprocess.run(command).returncode:
             print('What an earlier run left there is of no use: training anew', flush=True)
             shutil.rmtree(output / name, ignore_errors=True)
