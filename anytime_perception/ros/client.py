@@ -15,6 +15,7 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
 _STOP_SECONDS = 0.001  # between two looks at whether to stop
@@ -153,7 +154,12 @@ class AnytimeClient:
             **{kind: image}, budget_ms=math.inf if seconds is None else seconds * 1e3)
         feedback = None if on_refinement is None else \
             (lambda message: on_refinement(message.feedback.refinement))
-        handle = self._wait(self._classify_client.send_goal_async(goal, feedback), self._timeout)
+        sent = self._classify_client.send_goal_async(goal, feedback)
+        try:
+            handle = self._wait(sent, self._timeout)
+        except PerceptionError:
+            sent.add_done_callback(_cancel)  # where it is accepted after all
+            raise
         if not handle.accepted:
             raise PerceptionError(f'{self._name} rejected the image; its log says why')
         result = self._wait_for_result(handle, math.inf if seconds is None else seconds, stop)
@@ -228,3 +234,10 @@ def serving(node: Node) -> Iterator[Node]:
 def _serve(executor: SingleThreadedExecutor) -> None:
     with contextlib.suppress(ExternalShutdownException):
         executor.spin()
+
+
+def _cancel(sent: Future) -> None:
+    """Cancel the goal that was `sent`, if it was accepted."""
+    handle = None if sent.cancelled() or sent.exception() else sent.result()
+    if handle is not None and handle.accepted:
+        handle.cancel_goal_async()

@@ -11,7 +11,7 @@ from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
 import pytest
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.node import Node
 from rclpy.task import Future
 from served import CLASS_IDS, wait_for, WAIT_SECONDS
@@ -66,13 +66,18 @@ def test_an_image_is_classified(perception, anytime):
 
 
 class Deaf(Node):
-    """Accepts goals, and never answers."""
+    """Accepts goals after some seconds, and never answers."""
 
-    def __init__(self, name='anytime_perception'):
+    def __init__(self, name='anytime_perception', seconds=0.0):
         super().__init__(name)
         self.cancelled = threading.Event()
+        self._seconds = seconds
         self.server = ActionServer(self, Classify, '~/classify', self._execute,
-                                   cancel_callback=self._cancel)
+                                   goal_callback=self._accept, cancel_callback=self._cancel)
+
+    def _accept(self, _goal):
+        time.sleep(self._seconds)
+        return GoalResponse.ACCEPT
 
     async def _execute(self, _handle):
         await Future()
@@ -89,6 +94,15 @@ def test_a_goal_without_an_answer_is_cancelled(ros, client, seconds, stopped):
         stop.set()
     with pytest.raises(PerceptionError, match='did not answer in time'):
         anytime.classify(image_message()[0], seconds, stop=stop)
+    assert deaf.cancelled.wait(WAIT_SECONDS)
+    anytime.close()
+
+
+def test_a_goal_that_is_accepted_too_late_is_cancelled(ros, client):
+    deaf, anytime = ros.add(Deaf(seconds=2.5)), AnytimeClient(client, timeout=1.5)
+    with pytest.raises(PerceptionError, match='did not answer within'):
+        anytime.classify(image_message()[0], None)
+    assert not deaf.cancelled.is_set()
     assert deaf.cancelled.wait(WAIT_SECONDS)
     anytime.close()
 
