@@ -10,10 +10,13 @@ from anytime_perception.networks.network import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
+from anytime_training.standards import standard_settings
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
 OPTIMISERS = 'sgd', 'muon'
+# What the standard settings depend on.
+_KIND = 'dataset', 'backbone', 'optimiser'
 
 
 @dataclass(frozen=True)
@@ -212,37 +215,21 @@ class TrainConfig:
                 near = difflib.get_close_matches(key, fields, n=1, cutoff=0.0)[0]
                 raise ValueError(f'unknown key {key!r} in the configuration; '
                                  f'did you mean {near!r}?')
-        dataset = values.get('dataset', fields['dataset'].default)
-        _check_choice('dataset', dataset, DATASETS)
-        backbone = BACKBONE_RECIPE if values.get('backbone') else {}
-        optimiser = MUON_RECIPE if values.get('optimiser') == 'muon' else {}
-        merged = {**RECIPES.get(dataset, {}), **backbone, **optimiser, **values}
+        kind = {name: values.get(name, fields[name].default) for name in _KIND}
+        _check_choice('dataset', kind['dataset'], DATASETS)
+        _check_choice('optimiser', kind['optimiser'], OPTIMISERS)
+        merged = {**standard_settings(**kind), **values}
         return cls(**{key: _of_type(key, value, type(fields[key].default))
                       for key, value in merged.items()})
 
     def standard(self) -> 'TrainConfig':
         """Return the recipe of the same data set, backbone and optimiser, of which this is one."""
-        return self.of({name: getattr(self, name) for name in (
-            'dataset', 'backbone', 'optimiser')})
+        return self.of({name: getattr(self, name) for name in _KIND})
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
         return {name: list(value) if isinstance(value, tuple) else value
                 for name, value in dataclasses.asdict(self).items()}
-
-
-# Where a data set's recipe differs from the paper's for CIFAR, the defaults above.
-RECIPES = {
-    'digits': {'units_per_block': (4,), 'channels': 32, 'input_size': 8, 'epochs': 20,
-               'batch_size': 64, 'lr': 0.05, 'schedule': 'one_cycle', 'average': 0.99,
-               'label_smoothing': 0.1, 'flip': False},
-    'svhn': {'flip': False, 'lighting': True},
-}
-# And what differs for a backbone, whose weights are mostly there already.
-BACKBONE_RECIPE = {'units_per_block': (), 'channels': 0, 'input_size': 224, 'epochs': 30,
-                   'batch_size': 64, 'lr': 0.02, 'schedule': 'one_cycle'}
-# And for Muon.
-MUON_RECIPE = {'lr': 0.015, 'momentum': 0.95, 'nesterov': True, 'weight_decay': 0.0}
 
 
 def _check_choice(name: str, value: str, allowed) -> None:
