@@ -56,8 +56,8 @@ def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
 
 
 def test_replayed_steps_of_muon_are_those_that_were_run_but_for_rounding(tmp_path, monkeypatch):
-    # Adam computes in double where its learning rate is a number, and not where it is a tensor; and
-    # directions in which a gradient is next to nothing are nothing but rounding.
+    # Adam computes in double where its learning rate is a number, and not where it is a tensor;
+    # and directions in which a gradient is next to nothing are nothing but rounding.
     options = [*OPTIONS, '--optimiser', 'muon', '--lr', '0.02']
     assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
     monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
