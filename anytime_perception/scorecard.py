@@ -52,14 +52,14 @@ class Scorecard:
         """Note an answer about image `key`."""
         self.refinements += 1
         seen = self._images[key]
-        seen.final = final
-        seen.preempted = preempted
-        seen.budget_ms = budget_ms
         # A final status may repeat the newest answer.
         if not seen.exits or exit_index > seen.exits[-1]:
-            seen.exits.append(exit_index)
             seen.answers.append(answer)
             seen.elapsed_ms.append(elapsed_ms)
+            seen.exits.append(exit_index)  # after what an exit must have, and before final
+        seen.preempted = preempted
+        seen.budget_ms = budget_ms
+        seen.final = final
 
     def add_call(self, service: str, seconds: float) -> None:
         """Note how long a service call took, as its caller saw it."""
@@ -75,7 +75,7 @@ class Scorecard:
         """Return everything as JSON-ready numbers; None where there is nothing to say."""
         by_exit = [[] for _ in range(self._exit_count)]
         elapsed = [[] for _ in range(self._exit_count)]
-        for key, seen in list(self._images.items()):
+        for key, seen in self._items():
             for exit_index, answer, elapsed_ms in zip(seen.exits, seen.answers, seen.elapsed_ms):
                 elapsed[exit_index].append(elapsed_ms)
                 if key in self._truths:
@@ -93,6 +93,12 @@ class Scorecard:
             'budgets': self._by_budget(),
         }
 
+    def _items(self) -> list[tuple]:
+        """Return the images so far, by key."""
+        # A list of the keys is made in one go. One of the items is not: a garbage collection may
+        # come between the pairs, and with it the other thread.
+        return [(key, self._images[key]) for key in list(self._images)]
+
     def _refined_to_the_end(self) -> dict:
         """
         Return accuracy and median time of each exit over the images that reached all of them.
@@ -100,7 +106,7 @@ class Scorecard:
         Later exits answer fewer images, and other ones, than the first: only the same images at
         every exit can be compared.
         """
-        whole = [(key, seen) for key, seen in list(self._images.items())
+        whole = [(key, seen) for key, seen in self._items()
                  if len(seen.exits) == self._exit_count and key in self._truths]
         exits = range(self._exit_count)
         return {
@@ -114,7 +120,7 @@ class Scorecard:
 
     def _by_budget(self) -> list[dict]:
         groups = collections.defaultdict(list)
-        for key, seen in list(self._images.items()):
+        for key, seen in self._items():
             if seen.final and not seen.preempted:
                 groups[round(seen.budget_ms, 3)].append((key, seen))
         return [{
