@@ -75,10 +75,11 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     wide = wide / (torch.linalg.matrix_norm(wide, keepdim=True) + 1e-7)
     first, third, fifth = _QUINTIC
     square, product = wide @ wide.mT, None
-    for _ in range(steps):
+    for left in reversed(range(steps)):
         factor = torch.baddbmm(square, square, square, beta=third, alpha=fifth)
         factor.diagonal(dim1=1, dim2=2).add_(first)
         product = factor if product is None else factor @ product
-        square = factor @ square @ factor
+        if left:
+            square = factor @ square @ factor
     wide = wide if product is None else product @ wide
     return wide if rows <= columns else wide.mT
