@@ -22,8 +22,6 @@ NOTES = {
     'svhn': 'SVHN (Netzer et al. 2011); for non-commercial use only.',
     'folder': 'Class folders; nothing is known about their licence.'}
 
-HYSTERESES = 2.0, 5.0, 10.0  # with which a card says what answers that are held are like
-
 
 def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluation],
          config: TrainConfig, train_images: int | None,
@@ -31,8 +29,8 @@ def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluat
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
-    `evaluation` is that of the very weights in it, `held` are those of the same answers with each
-    of `HYSTERESES`, `train_images` is how many it was trained on,
+    `evaluation` is that of the very weights in it, `held` are those of the same answers with
+    hysteresis, `train_images` is how many it was trained on,
     if that is known, and `options` are those of `anytime ship` that say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
@@ -125,9 +123,9 @@ def _exits(evaluation: Evaluation) -> str:
 
 def _held(evaluations: Sequence[Evaluation]) -> str:
     return '\n'.join(
-        f'| {hysteresis:g} | {found.error[-1]:.2%} | {found.average_error:.2%} | {found.lost:.2%} '
-        f'| {max(found.calibration_error):.2%} |'
-        for hysteresis, found in zip((1.0, *HYSTERESES), evaluations, strict=True))
+        f'| {found.hysteresis:g} | {found.error[-1]:.2%} | {found.average_error:.2%} | '
+        f'{found.lost:.2%} | {max(found.calibration_error):.2%} |'
+        for found in evaluations)
 
 
 def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | None]) -> str:

@@ -7,13 +7,15 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_training import data
-from anytime_training.card import card, HYSTERESES
+from anytime_training.card import card
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
 from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
 from anytime_training.settings import read_config_file
 import torch
 from tqdm import tqdm
+
+_HYSTERESES = 2.0, 5.0, 10.0  # with which a card says what answers that are held are like
 
 
 def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str | None,
@@ -50,7 +52,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     measured = copy.deepcopy(network).float().to(device)
     answers = predict(measured, model.preprocessing, dataset.test.to(device), model.carry)
     evaluation, *held = (measure(measured, answers, dataset.test.labels.cpu(), called, hysteresis)
-                         for hysteresis in (1.0, *HYSTERESES))
+                         for hysteresis in (1.0, *_HYSTERESES))
     model_file.save(output, dataclasses.replace(
         model, network=network, measured=evaluation.measured()))
     shipped = model_file.load(output)
