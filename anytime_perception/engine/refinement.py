@@ -41,7 +41,6 @@ class Refinement:
         for none.
     status: whether, and why, it is the last of its image.
     tag: what was handed in with the image, untouched.
-    held: the answer where hysteresis decided it; None for the most likely class.
 
     """
 
@@ -52,23 +51,18 @@ class Refinement:
     cost: int
     cost_fraction: float
     probabilities: np.ndarray
+    class_index: int
     elapsed: float
     arrival: float
     budget: float
     status: Status
     tag: Any = None
-    held: int | None = None
 
     def with_status(self, status: Status) -> 'Refinement':
         """Return the same answer with another status; quicker than dataclasses.replace."""
         other = object.__new__(Refinement)
         other.__dict__.update(self.__dict__, status=status)
         return other
-
-    @property
-    def class_index(self) -> int:
-        """The class that is answered."""
-        return int(self.probabilities.argmax()) if self.held is None else self.held
 
     @property
     def confidence(self) -> float:

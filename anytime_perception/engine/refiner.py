@@ -61,7 +61,8 @@ class Refiner:
             """Take what was computed; return whether there is a need of more."""
             if carried is not None:
                 answers = [carried.add(alone) for alone in answers]
-            classes = [None if held is None else int(held.add(answer)) for answer in answers]
+            classes = [int(answer.argmax() if held is None else held.add(answer))
+                       for answer in answers]
             now = time.monotonic()
             self._add(image_pass, answers, classes, len(elapsed), now, superseded)
             elapsed.extend([now - image_pass.arrival] * len(answers))
@@ -83,7 +84,7 @@ class Refiner:
             self.profile.learn(elapsed, queued)
 
     def _add(self, image_pass: ImagePass, answers: Sequence[np.ndarray],
-             classes: Sequence[int | None], exit_index: int, now: float,
+             classes: Sequence[int], exit_index: int, now: float,
              superseded: Callable[[], bool]) -> None:
         """Add answers that came together, or end the pass if they came too late."""
         if now > image_pass.deadline and (exit_index > 0 or not len(answers)):
@@ -91,18 +92,18 @@ class Refiner:
         elif len(answers):
             following = exit_index + len(answers)
             image_pass.add(*(
-                self._refinement(image_pass, index, answer, held, now, following, superseded)
-                for index, (answer, held) in enumerate(zip(answers, classes), start=exit_index)))
+                self._refinement(image_pass, index, answer, chosen, now, following, superseded)
+                for index, (answer, chosen) in enumerate(zip(answers, classes), start=exit_index)))
         elif superseded():
             image_pass.stop(Status.SUPERSEDED)
 
     def _refinement(self, image_pass: ImagePass, index: int, probabilities: np.ndarray,
-                    held: int | None, now: float, following: int,
+                    class_index: int, now: float, following: int,
                     superseded: Callable[[], bool]) -> Refinement:
         """Return the refinement of exit `index`; `following` is the next that is computed."""
         if index + 1 == len(self._exits):
             status = Status.COMPLETE
-        elif self._is_confident(probabilities, held):
+        elif self.confidence is not None and probabilities[class_index] >= self.confidence:
             status = Status.CONFIDENT
         elif index + 1 < following:
             status = Status.REFINING
@@ -111,10 +112,5 @@ class Refiner:
         else:
             status = Status.SUPERSEDED if superseded() else Status.REFINING
         return Refinement(
-            *self._exits[index], probabilities, now - image_pass.arrival, image_pass.arrival,
-            image_pass.deadline - image_pass.arrival, status, image_pass.tag, held)
-
-    def _is_confident(self, probabilities: np.ndarray, held: int | None) -> bool:
-        if self.confidence is None:
-            return False
-        return (probabilities.max() if held is None else probabilities[held]) >= self.confidence
+            *self._exits[index], probabilities, class_index, now - image_pass.arrival,
+            image_pass.arrival, image_pass.deadline - image_pass.arrival, status, image_pass.tag)

@@ -69,7 +69,7 @@ def test_the_exit_at_which_images_end_has_a_median(perception, client):
 def test_an_answer_that_is_said_again_is_fresh_once():
     trace, probabilities = ImageTrace(Header()), np.full(3, 1 / 3)
     first = engine.Refinement(
-        0, 2, 0, 1, 10, 0.5, probabilities, 0.01, 0.0, math.inf, engine.Status.REFINING)
+        0, 2, 0, 1, 10, 0.5, probabilities, 0, 0.01, 0.0, math.inf, engine.Status.REFINING)
     assert trace.is_fresh(first)
     trace.answered(first)
     assert not trace.is_fresh(first.with_status(engine.Status.PREEMPTED))
