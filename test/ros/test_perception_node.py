@@ -70,30 +70,6 @@ def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
     assert elapsed == sorted(elapsed)
 
 
-def test_an_answer_that_is_held_comes_first(perception, client, model_path):
-    perception(hysteresis=float('inf'))
-    heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
-    with engine.AnytimeEngine(model_file.load(model_path)) as reference:
-        for number in range(20):  # until one that changes its mind
-            message, pixels = image_message(stamp=number)
-            expected = list(reference.refine(pixels))
-            if len({refinement.class_index for refinement in expected}) > 1:
-                break
-        else:
-            pytest.fail('the network never changes its mind')
-    send(client, message)
-    wait_for(lambda: finals(heard))
-    for message, refinement in zip(heard, expected, strict=True):
-        likely = dict(zip(CLASS_IDS, refinement.probabilities))
-        assert message.class_ids[0] == heard[0].class_ids[0]
-        assert len(set(message.class_ids)) == len(message.class_ids)
-        assert message.confidence == pytest.approx(likely[message.class_ids[0]], abs=1e-5)
-        assert message.scores == pytest.approx([likely[name] for name in message.class_ids],
-                                               abs=1e-5)
-        assert list(message.scores[1:]) == sorted(message.scores[1:], reverse=True)
-
-
 def test_model_info_reaches_late_subscribers(perception, client, model_path):
     node = perception()
     heard = client.listen(ModelInfo, f'{NAME}/model_info', LATCHED)
