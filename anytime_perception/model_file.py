@@ -128,7 +128,7 @@ def load(path: str | Path) -> Model:
     ModelFileError: if there is no such file, or it is not a whole model file of a version we know.
 
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -149,7 +149,8 @@ def load(path: str | Path) -> Model:
         raise ModelFileError(f'{path}: {error}') from error
     except ImportError as error:
         raise ModelFileError(f'{path} holds a backbone of torchvision, which cannot be imported '
-                             f'({error}); install it with pip install torchvision') from error
+                             f'({error}); install one that fits your PyTorch, such as pip '
+                             'install torchvision for PyTorch from PyPI') from error
     except SafetensorError as error:
         raise ModelFileError(
             f'{path} is not a model file, or is truncated or damaged: {error}') from error

@@ -12,6 +12,8 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 
 def find_pictures(source: str | Path) -> list[Path]:
     """Return the picture files at `source`, a file or a folder of any depth, sorted."""
+    if not str(source):
+        return []  # and not those of the working directory, which a Path of it would be
     path = Path(source)
     found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
     return sorted(file for file in found if file.suffix.lower() in SUFFIXES)

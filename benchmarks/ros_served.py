@@ -77,6 +77,7 @@ class CallbackNode(Node):
         self._publisher.publish(self._newest)
 
     def _preempt(self, _request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
+        response.accepted = True
         response.success = self._newest is not None
         if response.success:
             response.refinement = self._newest

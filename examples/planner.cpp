@@ -54,6 +54,7 @@ private:
     if (!set_budget_->service_is_ready() || !preempt_->service_is_ready()) {
       RCLCPP_INFO_THROTTLE(
         get_logger(), *get_clock(), 2000, "waiting for %s", preempt_->get_service_name());
+      granted_ = false;  // a node that starts anew knows nothing of the budget
       return;
     }
     if (!granted_) {
@@ -73,7 +74,7 @@ private:
       });
   }
 
-  // Every image from now on; a node that refuses says why.
+  // Every image from now on; a node that refuses says why, and is asked again.
   void grant()
   {
     auto request = std::make_shared<SetBudget::Request>();
@@ -83,12 +84,14 @@ private:
     set_budget_->async_send_request(
       request, [this](rclcpp::Client<SetBudget>::SharedFuture future) {
         const auto answer = future.get();
+        granted_ = answer->accepted;
         if (answer->accepted) {
           RCLCPP_INFO(
             get_logger(), "a budget of %.1f ms reaches exit %d", answer->budget_ms,
             answer->exit_index + 1);
         } else {
-          RCLCPP_WARN(get_logger(), "%s", answer->message.c_str());
+          RCLCPP_WARN_THROTTLE(
+            get_logger(), *get_clock(), 2000, "%s", answer->message.c_str());
         }
       });
   }

@@ -25,12 +25,14 @@ class LatencyProfile:
     median: seconds from arrival to each exit (exits,).
     p99: what the next image is within in 99 of 100 cases (exits,).
     step: seconds from the previous exit to each exit, 95th percentile (exits,).
+    quickest: seconds that the first exit took at best when measured; nothing answers sooner.
 
     """
 
     def __init__(self, elapsed: np.ndarray):
         """Start from `elapsed` (passes, exits), seconds from arrival to each exit."""
         typical = np.median(elapsed, axis=0)
+        self.quickest = float(np.min(elapsed[:, 0]))
         self._since_first = typical - typical[0]
         self._typical_first = max(float(typical[0]), 1e-9)
         # Exits that are reported together have no step between them.

@@ -7,10 +7,13 @@ from anytime_perception.ros.images import check_image, to_rgb
 from anytime_perception.ros.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
+from sensor_msgs.msg import CompressedImage, Image
 
 _MOST_GOALS = 16       # at once; each holds an image
-_RESULT_SECONDS = 10  # that a result is kept for its client, and the goal's image with it
+_RESULT_SECONDS = 10  # that a result is kept for its client
+_FEEDBACK = QoSProfile(depth=50)  # exits may answer in a burst, more of them than rclpy's 10
 
 
 class ClassifyAction:
@@ -28,7 +31,8 @@ class ClassifyAction:
         self._numbers: dict[bytes, int] = {}
         self._server = ActionServer(
             node, Classify, '~/classify', self._execute, goal_callback=self._accept,
-            cancel_callback=self._cancel, result_timeout=_RESULT_SECONDS)
+            cancel_callback=self._cancel, result_timeout=_RESULT_SECONDS,
+            feedback_pub_qos_profile=_FEEDBACK)
 
     def stop(self) -> None:
         """End every goal, with the answer it has."""
@@ -68,6 +72,8 @@ class ClassifyAction:
             del self._ends[key]
             self._numbers.pop(key, None)
             image_pass = self._passes.pop(key, None)
+            # rclpy keeps the request for as long as the result.
+            handle.request.image, handle.request.compressed_image = Image(), CompressedImage()
         newest = image_pass.newest if image_pass is not None else None
         result = Classify.Result(success=newest is not None, message=reason)
         if newest is not None:

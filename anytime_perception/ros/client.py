@@ -15,6 +15,7 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -78,7 +79,8 @@ class AnytimeClient:
         self._answered: set = set()
         self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
         self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
-        self._classify_client = ActionClient(node, Classify, f'{name}/classify')
+        self._classify_client = ActionClient(
+            node, Classify, f'{name}/classify', feedback_sub_qos_profile=QoSProfile(depth=200))
         node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, LATCHED)
         node.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200)
 
@@ -91,9 +93,13 @@ class AnytimeClient:
         self._informed.wait(timeout)
         return self.info
 
-    def set_budget(self, seconds: float | None, *, current_only: bool = False) -> Expectation:
+    def set_budget(self, seconds: float | None, *, current_only: bool = False,
+                   image_topic: str = '', timeout: float | None = None) -> Expectation:
         """
         Grant every image from now on, or only the one in flight, so long; None: until complete.
+
+        Of several cameras, `image_topic` says which one's image in flight. `timeout` is how long
+        to wait, by default the client's.
 
         Raises
         ------
@@ -104,8 +110,8 @@ class AnytimeClient:
         request = SetBudget.Request(
             budget_ms=math.inf if seconds is None else seconds * 1e3,
             scope=SetBudget.Request.CURRENT_IMAGE if current_only else
-            SetBudget.Request.EVERY_IMAGE)
-        response = self._call(self._budget_client, request)
+            SetBudget.Request.EVERY_IMAGE, image_topic=image_topic)
+        response = self._call(self._budget_client, request, timeout)
         if not response.accepted:
             raise PerceptionError(response.message)
         return Expectation(
@@ -113,18 +119,24 @@ class AnytimeClient:
             response.expected_latency_ms / 1e3, response.expected_p99_ms / 1e3,
             response.expected_accuracy)
 
-    def preempt(self) -> Refinement | None:
+    def preempt(self, *, image_topic: str = '', timeout: float | None = None,
+                ) -> Refinement | None:
         """
         Demand the answer now: return the newest there is, and stop the image in flight.
 
-        None where nothing was answered yet.
+        None where nothing was answered yet. Of several cameras, `image_topic` says which is meant,
+        by default all of them. `timeout` is how long to wait, by default the client's.
 
         Raises
         ------
-        PerceptionError: if the node is not there.
+        PerceptionError: if the node is not there, does not answer in time, is not active, or has
+            no such camera.
 
         """
-        response = self._call(self._preempt_client, Preempt.Request())
+        request = Preempt.Request(image_topic=image_topic)
+        response = self._call(self._preempt_client, request, timeout)
+        if not response.accepted:
+            raise PerceptionError(response.message)
         return response.refinement if response.success else None
 
     def classify(self, image: Image | CompressedImage, seconds: float | None, *,
@@ -189,13 +201,19 @@ class AnytimeClient:
                                       f'{self._name} has gone')
         return future.result().result
 
-    def _call(self, client, request):
+    def _call(self, client, request, timeout: float | None):
+        timeout = self._timeout if timeout is None else timeout
         # Asked until it has answered once: to look at the graph each time costs, and misleads
         # where another node of that name has just gone.
-        if client not in self._answered and not client.wait_for_service(self._timeout):
+        if client not in self._answered and not client.wait_for_service(timeout):
             raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
                                   'running? (ros2 node list)')
-        result = self._wait(client.call_async(request), self._timeout)
+        future = client.call_async(request)
+        try:
+            result = self._wait(future, timeout)
+        except PerceptionError:
+            client.remove_pending_request(future)  # else rclpy keeps it for good
+            raise
         self._answered.add(client)
         return result
 

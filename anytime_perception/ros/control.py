@@ -1,5 +1,6 @@
 """The services with which a planner controls the budget."""
 
+from collections.abc import Sequence
 import math
 import time
 
@@ -21,13 +22,18 @@ class Control:
         node.create_service(SetBudget, '~/set_budget', self._set_budget)
         node.create_service(Preempt, '~/preempt', self._preempt)
 
-    def _preempt(self, _request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
+    def _preempt(self, request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
         started = time.monotonic()
         if not self._node.active:
             response.message = 'the node is not active; activate it first'
             return response
-        # Of the cameras: goals of ~/classify have an answer and an end of their own.
-        answers = [self._node.engine.preempt(topic) for topic in self._node.intake.topics]
+        try:
+            topics = self._cameras(request.image_topic)
+        except ValueError as error:
+            response.message = str(error)
+            return response
+        response.accepted = True
+        answers = [self._node.engine.preempt(topic) for topic in topics]
         newest = max(filter(None, answers), default=None,
                      key=lambda answer: answer.arrival + answer.elapsed)
         if newest is None:
@@ -48,7 +54,11 @@ class Control:
         if running is None:
             reason = 'the node is not configured; configure it first'
         elif current_only:
-            reason = why_not(running, request.budget_ms) or self._set_current(request.budget_ms)
+            reason = why_not(running, request.budget_ms) or self._set_current(
+                request.budget_ms, request.image_topic)
+        elif request.image_topic:
+            reason = (f'image_topic is {request.image_topic!r}, but the budget of every image is '
+                      'that of all cameras; leave it out, or set scope to 1 (CURRENT_IMAGE)')
         elif request.scope == SetBudget.Request.EVERY_IMAGE:
             result = node.set_parameters([Parameter('budget_ms', value=request.budget_ms)])[0]
             reason = result.reason
@@ -61,26 +71,60 @@ class Control:
             # The engine's: the robot's speed may allow less than was asked for.
             response.budget_ms = (request.budget_ms if response.accepted and current_only
                                   else running.budget.seconds * 1e3)
+            response.message = reason or doubt(running, response.budget_ms)
             _expect(running, response)
         return response
 
-    def _set_current(self, budget_ms: float) -> str:
+    def _set_current(self, budget_ms: float, camera: str) -> str:
         """Set the budget of the camera image in flight; return why not, empty if there is one."""
-        running, topics = self._node.engine, self._node.intake.topics
-        changed = [running.set_budget(budget_ms / 1e3, current_only=True, stream=topic)
+        try:
+            topics = self._cameras(camera)
+        except ValueError as error:
+            return str(error)
+        changed = [self._node.engine.set_budget(budget_ms / 1e3, current_only=True, stream=topic)
                    for topic in topics]
         return '' if any(changed) else 'no image is in flight'
 
+    def _cameras(self, name: str) -> Sequence[str]:
+        """
+        Return the camera topics that are meant by `name`; with '' all of them.
+
+        Goals of ~/classify are not among them: they have an answer and an end of their own.
+
+        Raises
+        ------
+        ValueError: if there is no such camera.
+
+        """
+        topics = self._node.intake.topics
+        if name and name not in topics:
+            raise ValueError(f'image_topic is {name!r}; allowed: {", ".join(topics) or "none"}, '
+                             'or empty for all')
+        return [name] if name else topics
+
 
 def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
-    """Return why `budget_ms` is no budget for this model on this device; empty if it is."""
+    """
+    Return why `budget_ms` is no budget for this model on this device; empty if it is.
+
+    One that is too short only at present is a budget: it must not depend on one slow image what
+    the node accepts.
+    """
     if reason := parameters.reason_against('budget_ms', budget_ms):
         return reason
-    if running is not None and running.profile.exit_within(budget_ms / 1e3) is None:
-        first = running.profile.p99[0] * 1e3
-        return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up '
-                f'to {first:.1f} ms on this device (p99)')
+    if running is not None and budget_ms / 1e3 < running.profile.quickest:
+        return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes '
+                f'{running.profile.quickest * 1e3:.2f} ms on this device at best')
     return ''
+
+
+def doubt(running: engine.AnytimeEngine, budget_ms: float) -> str:
+    """Return what speaks against relying on `budget_ms` at present; empty if nothing does."""
+    if running.profile.exit_within(budget_ms / 1e3) is not None:
+        return ''
+    return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up to '
+            f'{running.profile.p99[0] * 1e3:.2f} ms on this device at present (p99); every image '
+            'is refined up to that exit all the same')
 
 
 def _expect(running: engine.AnytimeEngine, response: SetBudget.Response) -> None:

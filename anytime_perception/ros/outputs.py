@@ -31,7 +31,7 @@ class Outputs:
         self.rate = 'every'
         self.top_k = 3
         self._node = node
-        self._model: Model | None = None
+        self._class_ids: tuple[str, ...] = ()
         self._trace_file: TraceFile | None = None
         self._refinements = node.create_publisher(Refinement, '~/refinements', 50)
         self._model_info = node.create_publisher(ModelInfo, '~/model_info', LATCHED)
@@ -50,7 +50,7 @@ class Outputs:
         OSError: if the file for traces can't be written.
 
         """
-        self._model = model
+        self._class_ids = model.class_ids
         self._trace_file = TraceFile(trace_path) if trace_path else None
         stamp = self._node.get_clock().now().to_msg()
         self._model_info.publish(model_info_message(model, device, profile, stamp))
@@ -58,7 +58,7 @@ class Outputs:
             self._label_info.publish(vision.label_info(model, stamp))
 
     def cleanup(self) -> None:
-        """Forget the model, close the file."""
+        """Close the file."""
         if self._trace_file is not None:
             self._trace_file.close()
             self._trace_file = None
@@ -76,14 +76,16 @@ class Outputs:
     def message(self, refinement: engine.Refinement) -> Refinement:
         """Return the message of a refinement whose tag is an ImageTrace."""
         return refinement_message(
-            refinement, refinement.tag.header, self._model.class_ids, self.top_k)
+            refinement, refinement.tag.header, self._class_ids, self.top_k)
 
     def publish(self, refinement: engine.Refinement) -> bool:
         """
         Publish what is wanted of a refinement whose tag is an ImageTrace.
 
-        Returns whether that was the refinement itself.
+        Returns whether that was the refinement itself. Of a node that is not active nothing is.
         """
+        if not self._node.active:
+            return False
         try:
             return self._publish(refinement, refinement.tag)
         except Exception:
@@ -101,7 +103,7 @@ class Outputs:
             self._refinements.publish(message)
             if self._classification is not None and \
                     self._classification.get_subscription_count():
-                self._classification.publish(vision.classification(message))
+                self._classification.publish(vision.classification(message, self._class_ids))
         if final:
             self._finish(refinement, trace)
         return wanted

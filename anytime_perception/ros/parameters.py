@@ -128,7 +128,8 @@ PARAMETERS: dict[str, Spec] = {
         minimum=1, maximum=1000),
     'trace_file': Spec(
         '', 'CSV file that gets a line for each image: when it arrived, was started, answered and '
-        'published. Empty: none.', Read.CONFIGURED),
+        'published. Written anew each time the node is configured. Empty: none.',
+        Read.CONFIGURED),
     'error_silence_s': Spec(
         5.0, '/diagnostics: ERROR after that long without an image on one of the topics.',
         minimum=0, above=True),

@@ -1,9 +1,9 @@
 """
 The perception node: camera images in, successively refined classifications out.
 
-The executor thread only stores the newest image, flips state and reads the newest refinement; the
-engine's worker thread decodes, computes and publishes. That is why services answer while the
-network runs.
+The executor thread only stores the newest image, flips state, reads the newest refinement and
+publishes the final answer of an image that it stops; the engine's worker thread decodes, computes
+and publishes all else. That is why services answer while the network runs.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from anytime_perception import engine, model_file
 from anytime_perception.ros import parameters
 from anytime_perception.ros.camera_images import CameraImages
 from anytime_perception.ros.classify import ClassifyAction
-from anytime_perception.ros.control import Control, why_not
+from anytime_perception.ros.control import Control, doubt, why_not
 from anytime_perception.ros.diagnostics import Diagnostics
 from anytime_perception.ros.intake import ImageIntake
 from anytime_perception.ros.log_once import LogOnce
@@ -88,39 +88,46 @@ class PerceptionNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the image in flight; the model stays loaded."""
-        self._stop()
-        return super().on_deactivate(state)
+        result = self._attempt('deactivate', self._stop)
+        return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS \
+            else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model."""
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt('clean up', self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from whatever state."""
-        self._stop()
-        self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._attempt('shut down', self._end)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free what a transition that failed halfway has left; the node is unconfigured then."""
+        return self._attempt('free what is left', self._end)
 
     def close(self) -> None:
         """Stop the threads before the node is destroyed."""
-        self._stop()
-        self._release()
+        self._end()
         self._action.close()
         self.outputs.close()
 
-    def _attempt(self, what: str, do: Callable[[], None], undo: Callable[[], None]
-                 ) -> TransitionCallbackReturn:
-        """Do a transition; undo it and say why where it fails: rclpy would swallow the reason."""
+    def _attempt(self, what: str, do: Callable[[], None],
+                 undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
+        """
+        Do a transition; say why where it fails: rclpy would swallow the reason.
+
+        It is undone then. One that can't be is an ERROR, for `on_error`.
+        """
         try:
             do()
         except Exception as error:
-            undo()
+            if undo is not None:
+                undo()
             foreseen = isinstance(error, (OSError, ValueError))
             reason = f' {error}' if foreseen else f'\n{traceback.format_exc()}'
             if self.context.ok():  # else Ctrl-C came meanwhile, and nothing is wrong
                 self.get_logger().error(f'cannot {what}:{reason}')
-            return TransitionCallbackReturn.FAILURE
+            return TransitionCallbackReturn.ERROR if undo is None else \
+                TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -140,9 +147,8 @@ class PerceptionNode(LifecycleNode):
         self._camera_images.configure(model.preprocessing.size)
         for name in parameters.PARAMETERS:
             self._apply(name, self.get_parameter(name).value)
-        if reason := why_not(self.engine, self.get_parameter('budget_ms').value):
-            self.get_logger().warning(
-                f'{reason}; images will be refined up to that exit all the same')
+        if reason := doubt(self.engine, self.get_parameter('budget_ms').value):
+            self.get_logger().warning(reason)
         self.get_logger().info(
             f'{model.name} on {self.engine.device} ({self.engine.runner}): {len(profile.median)} '
             f'exits, the first after {profile.median[0] * 1e3:.1f} ms, the last after '
@@ -161,19 +167,22 @@ class PerceptionNode(LifecycleNode):
         self.log_once.forget()
         self.active = True
         self._speed.start(self.get_parameter('speed_budgets').value)
-        if reason := why_not(self.engine, self._speed.shortest_ms):
-            self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}; '
-                                  'images will be refined up to that exit all the same')
+        if reason := doubt(self.engine, self._speed.shortest_ms):
+            self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}')
         self._apply_budget()
         self.intake.start()
 
     def _stop(self) -> None:
         self.intake.stop()
         self._speed.stop()
-        self.active = False
         if self.engine is not None:
             self.engine.reset()
+        self.active = False  # from here on nothing is published
         self._action.stop()
+
+    def _end(self) -> None:
+        self._stop()
+        self._release()
 
     def _release(self) -> None:
         running, self.engine = self.engine, None

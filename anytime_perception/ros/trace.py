@@ -3,12 +3,16 @@
 import contextlib
 import csv
 from pathlib import Path
+import queue
+import threading
 import time
 
 from anytime_perception import engine
 from anytime_perception.msg import Trace
 import numpy as np
 from std_msgs.msg import Header
+
+_CLOSE_SECONDS = 2.0  # that a stalled disk may hold up the node's end
 
 
 class ImageTrace:
@@ -71,29 +75,40 @@ class ImageTrace:
 
 
 class TraceFile:
-    """Traces as CSV, a line for each image; opened anew, so it holds one run."""
+    """
+    Traces as CSV, a line for each image; opened anew, so it holds one run.
+
+    Lines are written by a thread of its own: a disk that stalls must not stall the answers.
+    """
 
     COLUMNS = ('stamp', 'frame_id', 'age_ms', 'start_ms', 'decoded_ms', 'exits', 'first_exit_ms',
                'last_exit_ms', 'published_ms', 'budget_ms', 'status')
 
     def __init__(self, path: str):
         self._file = open(Path(path).expanduser(), 'w', newline='', buffering=1)
-        self._writer = csv.writer(self._file)
-        self._writer.writerow(self.COLUMNS)
+        self._lines: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._lines.put(self.COLUMNS)
+        self._thread = threading.Thread(target=self._write, name='anytime_trace', daemon=True)
+        self._thread.start()
 
     def write(self, trace: Trace) -> None:
-        """Add the line of one image."""
+        """Add the line of one image, soon."""
         stamp = f'{trace.header.stamp.sec}.{trace.header.stamp.nanosec:09d}'
         times = (trace.age_ms, trace.start_ms, trace.decoded_ms)
         ends = (trace.exit_ms[0], trace.exit_ms[-1], trace.published_ms, trace.budget_ms)
-        try:
-            self._writer.writerow([
-                stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
-                len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status])
-        except (OSError, ValueError):
-            pass  # the disk is full, or the file was closed while the last image ended
+        self._lines.put((
+            stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
+            len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status))
 
     def close(self) -> None:
-        """Close the file."""
-        with contextlib.suppress(OSError):  # the disk is full
+        """Write what is left and close the file."""
+        self._lines.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _write(self) -> None:
+        writer = csv.writer(self._file)
+        while (line := self._lines.get()) is not None:
+            with contextlib.suppress(OSError):  # the disk is full
+                writer.writerow(line)
+        with contextlib.suppress(OSError):
             self._file.close()

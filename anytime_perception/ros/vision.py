@@ -17,10 +17,14 @@ def publishers(node, latched) -> tuple:
             node.create_publisher(LabelInfo, '~/label_info', latched))
 
 
-def classification(refinement: Refinement):
-    """Return a refinement as vision_msgs/Classification."""
+def classification(refinement: Refinement, class_ids: tuple[str, ...]):
+    """
+    Return a refinement as vision_msgs/Classification.
+
+    Its classes are numbers in `class_ids`, those of the model, whose names ~/label_info tells.
+    """
     return Classification(header=refinement.header, results=[
-        ObjectHypothesis(class_id=class_id, score=float(score))
+        ObjectHypothesis(class_id=str(class_ids.index(class_id)), score=float(score))
         for class_id, score in zip(refinement.class_ids, refinement.scores)])
 
 

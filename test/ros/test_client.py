@@ -10,6 +10,7 @@ import time
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+from anytime_perception.srv import Preempt
 import pytest
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.node import Node
@@ -44,6 +45,20 @@ def test_budget_and_preemption(perception, client, anytime):
     wait_for(lambda: anytime.newest is not None
              and anytime.newest.status != Refinement.REFINING)
     assert anytime.preempt() == anytime.newest
+
+
+def test_a_call_ends_with_its_own_timeout_and_leaves_nothing(ros, client, anytime):
+    silent = Node('anytime_perception')  # nobody spins it, so its services never answer
+    try:
+        service = silent.create_service(Preempt, '~/preempt', lambda request, response: response)
+        own = anytime._preempt_client
+        assert own.wait_for_service(20)
+        with pytest.raises(PerceptionError, match='did not answer within 0.2 s'):
+            anytime.preempt(timeout=0.2)
+        assert not own._pending_requests
+        silent.destroy_service(service)
+    finally:
+        silent.destroy_node()
 
 
 def test_an_image_is_classified(perception, anytime):

@@ -4,6 +4,7 @@ import array
 
 from anytime_perception.msg import Refinement
 from anytime_perception.ros import camera_topic
+from anytime_perception.srv import Preempt, SetBudget
 import cv2
 import pytest
 import rclpy
@@ -196,6 +197,32 @@ def test_cameras_share_the_node(perception, client):
         return {message.header.stamp.sec for message in finals(heard)} == {1, 2}
     wait_for(both)
     assert node.statistics.period('front') > 0 and node.statistics.period('rear') > 0
+
+
+def test_one_of_several_cameras_can_be_asked_about(perception, client):
+    perception(image_topics=['front', 'rear'])
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    for stamp, topic in ((1, 'front'), (2, 'rear')):
+        publisher = client.create_publisher(Image, topic, 1)
+        wait_for(lambda: publisher.get_subscription_count() > 0)
+
+        def answered():
+            publisher.publish(image_message(stamp=stamp)[0])
+            return any(message.header.stamp.sec == stamp for message in finals(heard))
+        wait_for(answered)
+    for stamp, topic in ((1, 'front'), (2, 'rear')):
+        response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request(image_topic=topic))
+        assert response.accepted and response.refinement.header.stamp.sec == stamp
+    budget = SetBudget.Request(budget_ms=500.0, scope=SetBudget.Request.CURRENT_IMAGE)
+    for name in ('preempt', 'set_budget'):
+        kind, request = (Preempt, Preempt.Request()) if name == 'preempt' else (SetBudget, budget)
+        request.image_topic = 'left'
+        response = client.call(kind, f'{NAME}/{name}', request)
+        assert not response.accepted
+        assert "'left'; allowed: front, rear, or empty for all" in response.message
+    budget.scope, budget.image_topic = SetBudget.Request.EVERY_IMAGE, 'rear'
+    response = client.call(SetBudget, f'{NAME}/set_budget', budget)
+    assert not response.accepted and 'is that of all cameras' in response.message
 
 
 def test_compressed_images_are_answered(perception, client):

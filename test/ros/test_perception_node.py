@@ -109,6 +109,15 @@ def test_an_impossible_budget_gets_a_reasoned_answer(perception, client, budget_
     assert response.budget_ms == node.get_parameter('budget_ms').value == 500.0
 
 
+def test_a_budget_is_not_refused_because_the_node_was_slow_a_moment_ago(perception, client):
+    node = perception()
+    node.engine.profile.p99 = node.engine.profile.p99 + 3.0
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=500.0))
+    assert response.accepted and response.exit_index == -1
+    assert 'at present' in response.message
+    assert node.get_parameter('budget_ms').value == 500.0
+
+
 def test_a_budget_is_answered_with_what_to_expect(perception, client, model_path):
     node = perception()
     measured = model_file.load(model_path).measured
@@ -211,6 +220,23 @@ def test_every_transition_again_and_again(perception, client):
         assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_a_deactivation_that_fails_leaves_a_node_that_can_start_again(
+        perception, client, monkeypatch):
+    node = perception()
+    failures = [RuntimeError('the middleware is gone')]
+    stop = node.intake.stop
+
+    def fail_once():
+        if failures:
+            raise failures.pop()
+        stop()
+    monkeypatch.setattr(node.intake, 'stop', fail_once)
+    assert not change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert state(client) == State.PRIMARY_STATE_UNCONFIGURED and node.engine is None
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
 
 
 @pytest.mark.parametrize('before, transition', [
