@@ -59,6 +59,27 @@ def test_blocks_double_channels_and_halve_resolution():
     assert shapes == [(3, 32, 32)] * 2 + [(6, 16, 16)] * 2 + [(12, 8, 8)] * 2
 
 
+@given(units=sizes, early=st.integers(1, 4), period=st.integers(1, 3))
+@settings(max_examples=12, deadline=None)
+def test_early_units_move_the_rest_to_the_last_block_at_the_same_cost(units, early, period):
+    if early > units:
+        with pytest.raises(ValueError, match=f'early_units is {early}; it must not be greater'):
+            AnytimeNetwork(units, 2, 3, early_units=early)
+        return
+    paper, network = (AnytimeNetwork(units, 2, 3, period=period, input_size=8, early_units=early)
+                      for early in (None, early))
+    blocks = [stage.head.fc.in_features for stage in AnytimeNetwork(
+        units, 2, 3, input_size=8, early_units=early).exits]
+    assert blocks == [2] * early + [4] * early + [8] * (3 * units - 2 * early)
+    assert network.depth == paper.depth
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(network.image_shape))
+    assert network.exits[-1].cost == counter.get_total_flops() / 2
+    heads = [sum(stage.head.fc.weight.numel() for stage in each.exits)
+             for each in (paper, network)]
+    assert network.exits[-1].cost - heads[1] == paper.exits[-1].cost - heads[0]
+
+
 def test_a_unit_is_what_the_paper_says():
     torch.manual_seed(0)
     network = AnytimeNetwork(1, 4, 3, input_size=8).double().eval()

@@ -250,6 +250,15 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
     assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
 
 
+def test_early_units_reach_the_members_that_have_more(tmp_path):
+    assert run(tmp_path, '--epochs', '1', '--units-per-block', '1,2', '--set',
+               'early_units=1') == 0
+    members = model_file.load(tmp_path / 'model.safetensors').network.networks
+    assert ['early_units' in member.config for member in members] == [False, True]
+    assert [stage.head.fc.in_features // members[1].config['channels']
+            for stage in members[1].exits] == [1, 2, 4, 4, 4, 4]
+
+
 @pytest.mark.parametrize('head', ['coarse', 'ladder'])
 def test_heads_and_calibration_reach_the_model_file(tmp_path, head):
     assert run(tmp_path, '--epochs', '1', '--set', f'head={head}', '--set', 'calibrate=true') == 0

@@ -38,6 +38,8 @@ def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluat
             if sequence else 'An anytime network')
     structure = config.backbone or (
         f'n = {", ".join(map(str, config.units_per_block))}, c = {config.channels}')
+    if config.early_units:
+        structure += f', with {config.early_units} in each of the first two blocks'
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     return f"""# {model.name}
 

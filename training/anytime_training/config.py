@@ -34,6 +34,8 @@ class TrainConfig:
         that), which has no units_per_block and channels; and a file of torchvision's weights.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     head: kind of the exits, pool (the paper's), coarse or ladder.
+    early_units: units of each of the first two blocks, at most; the last block has the rest. 0 is
+        the paper's: as many as units_per_block.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
@@ -67,6 +69,7 @@ class TrainConfig:
     period: tuple[int, ...] = (1,)
     late_exits: bool = False
     head: str = 'pool'
+    early_units: int = 0
     input_size: int = 32
     backbone: str = ''
     pretrained: str = ''
@@ -141,14 +144,15 @@ class TrainConfig:
                      'average'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
-        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
+        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'early_units',
+                     'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
 
     def _check_network(self) -> None:
         if self.backbone:
             _check_choice('backbone', self.backbone, BACKBONES)
-            for name in ('units_per_block', 'channels'):
+            for name in ('units_per_block', 'channels', 'early_units'):
                 if getattr(self, name):
                     raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
                                      'own; leave one of the two out')
