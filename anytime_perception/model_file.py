@@ -128,11 +128,13 @@ def load(path: str | Path) -> Model:
     ModelFileError: if there is no such file, or it is not a whole model file of a version we know.
 
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     try:
+        path = path.expanduser()
         data = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f'cannot read the model file {path}: {error.strerror}') from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~user, and there is no such user
+        reason = getattr(error, 'strerror', None) or error
+        raise ModelFileError(f'cannot read the model file {path}: {reason}') from error
     try:
         tensors = safetensors.torch.load(data)
         header = _parse_header(data)

@@ -85,11 +85,11 @@ private:
       request, [this](rclcpp::Client<SetBudget>::SharedFuture future) {
         const auto answer = future.get();
         granted_ = answer->accepted;
-        if (answer->accepted) {
+        if (answer->message.empty()) {
           RCLCPP_INFO(
             get_logger(), "a budget of %.1f ms reaches exit %d", answer->budget_ms,
             answer->exit_index + 1);
-        } else {
+        } else {  // refused, or too short at present
           RCLCPP_WARN_THROTTLE(
             get_logger(), *get_clock(), 2000, "%s", answer->message.c_str());
         }

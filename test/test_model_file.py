@@ -67,6 +67,11 @@ def test_a_missing_file_is_named(tmp_path):
     expect(tmp_path / 'none', 'No such file')
 
 
+def test_a_path_of_nobody_is_an_error_of_the_file():
+    with pytest.raises(ModelFileError, match='~nosuchuser/model'):
+        load('~nosuchuser/model')
+
+
 def test_a_folder_is_no_model(tmp_path):
     expect(tmp_path, 'directory')
 

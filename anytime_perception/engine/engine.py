@@ -250,14 +250,21 @@ class AnytimeEngine:
         return current is not None and current.set_budget(budget)
 
     def reset(self) -> None:
-        """Drop the images that wait, stop the one in flight, and forget every answer."""
+        """
+        Drop the images that wait, stop the one in flight, and forget every answer.
+
+        What had an answer has its final one, and its listener has heard of it, when this returns;
+        what had none ends at its first. Not to be called by a listener.
+        """
         with self._wake:
             waiting = self._places.clear()
             self._answers.forget()
         for image_pass in waiting:
             image_pass.drop()
-        if self._answers.current is not None:
-            self._answers.current.stop(Status.PREEMPTED)
+        current = self._answers.current
+        if current is not None:
+            current.stop(Status.PREEMPTED)
+            current.settle()
 
     def close(self) -> None:
         """Stop after the stage in flight and end the worker thread; safe to call twice."""

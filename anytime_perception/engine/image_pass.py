@@ -83,6 +83,12 @@ class ImagePass:
             self._changed.notify_all()
         self._deliver()
 
+    def settle(self) -> None:
+        """Wait until the listener has heard of every refinement so far; not for a listener."""
+        if self._on_refinement is not None:
+            with self._delivering:
+                self._hand_over()
+
     def drop(self, error: Exception | None = None) -> None:
         """
         End the pass without a further refinement.
@@ -176,11 +182,16 @@ class ImagePass:
             if not self._delivering.acquire(blocking=False):
                 return
             try:
-                while self._delivered < len(self._history):
-                    refinement = self._history[self._delivered]
-                    self._delivered += 1
-                    self._on_refinement(refinement)
-            except Exception:
-                _logger.exception('a listener of refinements failed')
+                self._hand_over()
             finally:
                 self._delivering.release()
+
+    def _hand_over(self) -> None:
+        """Call the listener, holding the lock for that, with what it has not heard of."""
+        while self._delivered < len(self._history):
+            refinement = self._history[self._delivered]
+            self._delivered += 1
+            try:
+                self._on_refinement(refinement)
+            except Exception:
+                _logger.exception('a listener of refinements failed')

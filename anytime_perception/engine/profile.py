@@ -25,7 +25,7 @@ class LatencyProfile:
     median: seconds from arrival to each exit (exits,).
     p99: what the next image is within in 99 of 100 cases (exits,).
     step: seconds from the previous exit to each exit, 95th percentile (exits,).
-    quickest: seconds that the first exit took at best when measured; nothing answers sooner.
+    quickest: seconds that the first exit has taken at best so far.
 
     """
 
@@ -52,7 +52,9 @@ class LatencyProfile:
         `queued` seconds of these it waited for other images; they say nothing of this device.
         """
         if len(elapsed):
-            self._remember(np.asarray(elapsed) - queued)
+            elapsed = np.asarray(elapsed) - queued
+            self.quickest = min(self.quickest, float(elapsed[0]))
+            self._remember(elapsed)
             if time.monotonic() > self._refreshed + _REFRESH_SECONDS:
                 self._refresh()
 

@@ -21,6 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 _STOP_SECONDS = 0.001  # between two looks at whether to stop
 _LOOK_SECONDS = 0.1    # between two looks at whether the node is there
+_SEEK_SECONDS = 0.005  # the same, of who waits for it to come
 
 
 class PerceptionError(RuntimeError):
@@ -37,6 +38,7 @@ class Expectation:
     exit_index: the last exit that answers in time (p99), None where none does.
     latency, latency_p99: seconds until it answers.
     accuracy: when the model was evaluated; NaN where it was not.
+    message: what speaks against relying on the budget at present; empty where nothing does.
 
     """
 
@@ -44,6 +46,7 @@ class Expectation:
     latency: float
     latency_p99: float
     accuracy: float
+    message: str
 
 
 class AnytimeClient:
@@ -117,7 +120,7 @@ class AnytimeClient:
         return Expectation(
             None if response.exit_index < 0 else response.exit_index,
             response.expected_latency_ms / 1e3, response.expected_p99_ms / 1e3,
-            response.expected_accuracy)
+            response.expected_accuracy, response.message)
 
     def preempt(self, *, image_topic: str = '', timeout: float | None = None,
                 ) -> Refinement | None:
@@ -168,7 +171,7 @@ class AnytimeClient:
             (lambda message: on_refinement(message.feedback.refinement))
         sent = self._classify_client.send_goal_async(goal, feedback)
         try:
-            handle = self._wait(sent, self._timeout)
+            handle = self._wait(sent, self._timeout, time.monotonic() + self._timeout)
         except PerceptionError:
             sent.add_done_callback(_cancel)  # where it is accepted after all
             raise
@@ -203,24 +206,29 @@ class AnytimeClient:
 
     def _call(self, client, request, timeout: float | None):
         timeout = self._timeout if timeout is None else timeout
+        end = time.monotonic() + timeout
         # Asked until it has answered once: to look at the graph each time costs, and misleads
-        # where another node of that name has just gone.
-        if client not in self._answered and not client.wait_for_service(timeout):
-            raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
-                                  'running? (ros2 node list)')
+        # where another node of that name has just gone. (rclpy's wait_for_service looks every
+        # 0.25 s, which is longer than some can wait.)
+        while client not in self._answered and not client.service_is_ready():
+            if time.monotonic() > end:
+                raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
+                                      'running? (ros2 node list)')
+            time.sleep(min(_SEEK_SECONDS, timeout))
         future = client.call_async(request)
         try:
-            result = self._wait(future, timeout)
+            result = self._wait(future, timeout, end)
         except PerceptionError:
             client.remove_pending_request(future)  # else rclpy keeps it for good
             raise
         self._answered.add(client)
         return result
 
-    def _wait(self, future, timeout: float):
+    def _wait(self, future, timeout: float, end: float):
+        """Return the result of `future`, until `end`; `timeout` seconds are what was granted."""
         done = threading.Event()
         future.add_done_callback(lambda _future: done.set())
-        if not done.wait(None if math.isinf(timeout) else timeout):
+        if not done.wait(None if math.isinf(end) else max(0.0, end - time.monotonic())):
             raise PerceptionError(f'{self._name} did not answer within {timeout:g} s')
         return future.result()
 

@@ -50,9 +50,12 @@ class Control:
         node, running = self._node, self._node.engine
         current_only = request.scope == SetBudget.Request.CURRENT_IMAGE
         response.exit_index = -1
+        response.expected_latency_ms = response.expected_p99_ms = math.nan
         response.expected_accuracy = math.nan
         if running is None:
             reason = 'the node is not configured; configure it first'
+        elif current_only and not node.active:
+            reason = 'the node is not active; activate it first'
         elif current_only:
             reason = why_not(running, request.budget_ms) or self._set_current(
                 request.budget_ms, request.image_topic)

@@ -12,9 +12,7 @@ from std_msgs.msg import Header
 def refinement_message(refinement: engine.Refinement, header: Header, class_ids: tuple[str, ...],
                        top_k: int) -> Refinement:
     """Return the message of a refinement, with its answer and the most likely others, `top_k`."""
-    answer = refinement.class_index
-    order = np.argsort(refinement.probabilities)[::-1]
-    order = [answer, *order[order != answer][:top_k - 1]]
+    order = ranking(refinement, top_k)
     return Refinement(
         header=header,
         status=int(refinement.status),
@@ -28,6 +26,13 @@ def refinement_message(refinement: engine.Refinement, header: Header, class_ids:
         confidence=refinement.confidence,
         class_ids=[class_ids[index] for index in order],
         scores=[float(refinement.probabilities[index]) for index in order])
+
+
+def ranking(refinement: engine.Refinement, top_k: int) -> list[int]:
+    """Return `top_k` classes: the answer first, then the others, the most likely first."""
+    answer = refinement.class_index
+    order = np.argsort(refinement.probabilities)[::-1]
+    return [answer, *order[order != answer][:top_k - 1].tolist()]
 
 
 def model_info_message(model: Model, device: str, profile: engine.LatencyProfile,

@@ -5,7 +5,7 @@ from anytime_perception.model_file import Model
 from anytime_perception.msg import ModelInfo, Refinement, Trace
 from anytime_perception.ros import vision
 from anytime_perception.ros.annotated import Annotator
-from anytime_perception.ros.messages import model_info_message, refinement_message
+from anytime_perception.ros.messages import model_info_message, ranking, refinement_message
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.trace import ImageTrace, TraceFile
 import rclpy
@@ -103,7 +103,8 @@ class Outputs:
             self._refinements.publish(message)
             if self._classification is not None and \
                     self._classification.get_subscription_count():
-                self._classification.publish(vision.classification(message, self._class_ids))
+                self._classification.publish(vision.classification(
+                    refinement, trace.header, ranking(refinement, self.top_k)))
         if final:
             self._finish(refinement, trace)
         return wanted

@@ -23,6 +23,7 @@ from anytime_perception.ros.parameters import Read
 from anytime_perception.ros.speed import speed_table, SpeedBudget
 from anytime_perception.ros.spin import spin
 from anytime_perception.ros.statistics import Statistics
+from anytime_perception.ros.transitions import refuse_wrong_transitions
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -50,6 +51,7 @@ class PerceptionNode(LifecycleNode):
 
     def __init__(self, **kwargs):
         super().__init__('anytime_perception', **kwargs)
+        refuse_wrong_transitions(self)
         parameters.declare_parameters(self)
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
@@ -106,9 +108,11 @@ class PerceptionNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop the threads before the node is destroyed."""
-        self._end()
-        self._action.close()
-        self.outputs.close()
+        try:
+            self._end()
+        finally:
+            self._action.close()
+            self.outputs.close()
 
     def _attempt(self, what: str, do: Callable[[], None],
                  undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
@@ -120,13 +124,14 @@ class PerceptionNode(LifecycleNode):
         try:
             do()
         except Exception as error:
-            if undo is not None:
-                undo()
             foreseen = isinstance(error, (OSError, ValueError))
             reason = f' {error}' if foreseen else f'\n{traceback.format_exc()}'
             if self.context.ok():  # else Ctrl-C came meanwhile, and nothing is wrong
                 self.get_logger().error(f'cannot {what}:{reason}')
-            return TransitionCallbackReturn.ERROR if undo is None else \
+            if undo is None:
+                return TransitionCallbackReturn.ERROR
+            undone = self._attempt(f'undo what {what} has done', undo)
+            return undone if undone == TransitionCallbackReturn.ERROR else \
                 TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
@@ -173,16 +178,20 @@ class PerceptionNode(LifecycleNode):
         self.intake.start()
 
     def _stop(self) -> None:
-        self.intake.stop()
-        self._speed.stop()
-        if self.engine is not None:
-            self.engine.reset()
-        self.active = False  # from here on nothing is published
+        try:
+            self.intake.stop()
+            self._speed.stop()
+            if self.engine is not None:
+                self.engine.reset()  # what it ends with is published
+        finally:
+            self.active = False
         self._action.stop()
 
     def _end(self) -> None:
-        self._stop()
-        self._release()
+        try:
+            self._stop()
+        finally:
+            self._release()
 
     def _release(self) -> None:
         running, self.engine = self.engine, None

@@ -143,9 +143,12 @@ class Planner(Node):
     def _tell_budget(self, budget_ms: float) -> None:
         try:
             with self._timed('set_budget'):
-                self._client.set_budget(None if math.isinf(budget_ms) else budget_ms / 1e3)
+                doubt = self._client.set_budget(
+                    None if math.isinf(budget_ms) else budget_ms / 1e3).message
         except PerceptionError as error:
-            self.get_logger().warning(str(error))
+            doubt = str(error)
+        if doubt:
+            self.get_logger().warning(doubt)
 
     def _demand_until(self, end: float, stop: threading.Event) -> None:
         """Preempt at random moments until `end`."""

@@ -13,6 +13,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 _CLOSE_SECONDS = 2.0  # that a stalled disk may hold up the node's end
+_MOST_WAITING = 10_000  # lines; further ones are lost while a disk stalls
 
 
 class ImageTrace:
@@ -85,8 +86,8 @@ class TraceFile:
                'last_exit_ms', 'published_ms', 'budget_ms', 'status')
 
     def __init__(self, path: str):
-        self._file = open(Path(path).expanduser(), 'w', newline='', buffering=1)
-        self._lines: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._file = open(_expanded(path), 'w', newline='', buffering=1, encoding='utf-8')
+        self._lines: queue.Queue[tuple | None] = queue.Queue(_MOST_WAITING)
         self._lines.put(self.COLUMNS)
         self._thread = threading.Thread(target=self._write, name='anytime_trace', daemon=True)
         self._thread.start()
@@ -96,13 +97,15 @@ class TraceFile:
         stamp = f'{trace.header.stamp.sec}.{trace.header.stamp.nanosec:09d}'
         times = (trace.age_ms, trace.start_ms, trace.decoded_ms)
         ends = (trace.exit_ms[0], trace.exit_ms[-1], trace.published_ms, trace.budget_ms)
-        self._lines.put((
-            stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
-            len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status))
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait((
+                stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
+                len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status))
 
     def close(self) -> None:
-        """Write what is left and close the file."""
-        self._lines.put(None)
+        """Write what is left and close the file, if the disk takes it in some seconds."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=_CLOSE_SECONDS)
         self._thread.join(_CLOSE_SECONDS)
 
     def _write(self) -> None:
@@ -112,3 +115,10 @@ class TraceFile:
                 writer.writerow(line)
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # of a user that is not there
+        raise ValueError(f'trace_file is {path!r}: {error}') from error

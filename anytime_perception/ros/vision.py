@@ -1,7 +1,10 @@
 """The same answers as vision_msgs, for whoever expects those; only where they are installed."""
 
+from collections.abc import Sequence
+
+from anytime_perception.engine import Refinement
 from anytime_perception.model_file import Model
-from anytime_perception.msg import Refinement
+from std_msgs.msg import Header
 
 try:
     from vision_msgs.msg import (Classification, LabelInfo, ObjectHypothesis, VisionClass)
@@ -17,15 +20,15 @@ def publishers(node, latched) -> tuple:
             node.create_publisher(LabelInfo, '~/label_info', latched))
 
 
-def classification(refinement: Refinement, class_ids: tuple[str, ...]):
+def classification(refinement: Refinement, header: Header, classes: Sequence[int]):
     """
-    Return a refinement as vision_msgs/Classification.
+    Return what a refinement says of `classes` as vision_msgs/Classification.
 
-    Its classes are numbers in `class_ids`, those of the model, whose names ~/label_info tells.
+    Classes are their numbers in the model, whose names ~/label_info tells.
     """
-    return Classification(header=refinement.header, results=[
-        ObjectHypothesis(class_id=str(class_ids.index(class_id)), score=float(score))
-        for class_id, score in zip(refinement.class_ids, refinement.scores)])
+    return Classification(header=header, results=[
+        ObjectHypothesis(class_id=str(number), score=float(refinement.probabilities[number]))
+        for number in classes])
 
 
 def label_info(model: Model, stamp):

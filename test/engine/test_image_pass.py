@@ -131,6 +131,26 @@ def test_a_failing_listener_harms_nobody():
     assert image_pass.status is Status.COMPLETE
 
 
+def test_settling_waits_for_the_listener_and_leaves_it_nothing_to_hear():
+    heard, entered, go_on = [], threading.Event(), threading.Event()
+
+    def listen(answer):
+        entered.set()
+        go_on.wait()
+        heard.append(answer.status)
+
+    image_pass = ImagePass(None, 0.0, Budget(), on_refinement=listen)
+    worker = threading.Thread(target=image_pass.add, args=(refinement(0),))
+    worker.start()
+    entered.wait()
+    image_pass.stop(Status.PREEMPTED)  # does not wait
+    assert heard == []
+    threading.Timer(0.05, go_on.set).start()
+    image_pass.settle()
+    assert heard == [Status.REFINING, Status.PREEMPTED]
+    worker.join()
+
+
 def test_many_threads_stopping_at_once_leave_one_final_status_and_the_right_order():
     for _ in range(100):
         heard = []

@@ -45,6 +45,14 @@ def test_a_slower_machine_is_noticed_at_exits_that_are_no_longer_reached():
     assert profile.p99[-1] == pytest.approx(10e-3, rel=0.1)
 
 
+def test_the_quickest_first_exit_is_the_quickest_ever_seen():
+    profile = LatencyProfile(np.full((20, 2), 0.010))
+    assert profile.quickest == 0.010
+    profile.learn([0.012, 0.013])
+    profile.learn([0.009, 0.010], queued=0.005)
+    assert profile.quickest == pytest.approx(0.004)
+
+
 def test_passes_without_an_answer_teach_nothing():
     profile = LatencyProfile(passes(20, [1e-3, 1e-3]))
     before = profile.p99.copy()

@@ -61,6 +61,19 @@ def test_a_call_ends_with_its_own_timeout_and_leaves_nothing(ros, client, anytim
         silent.destroy_node()
 
 
+def test_a_node_that_is_not_there_is_no_long_wait(anytime):
+    with pytest.raises(PerceptionError, match='preempt is not there'):
+        anytime.preempt(timeout=0.05)
+
+
+def test_a_budget_that_is_doubtful_says_so(perception, anytime):
+    node = perception()
+    assert anytime.set_budget(0.5).message == ''
+    node.engine.profile.p99 = node.engine.profile.p99 + 3.0
+    expected = anytime.set_budget(0.5)
+    assert expected.exit_index is None and 'at present' in expected.message
+
+
 def test_an_image_is_classified(perception, anytime):
     perception()
     heard = []

@@ -3,11 +3,13 @@
 import csv
 import math
 import time
+from types import SimpleNamespace
 
 from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros import camera_images, speed, vision
 from anytime_perception.ros.annotated import annotate
 from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.messages import ranking
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.speed import speed_table
 from builtin_interfaces.msg import Time
@@ -75,8 +77,7 @@ def test_a_trace_says_when_what_happened(perception, client, tmp_path):
     assert times == sorted(times) and times[0] >= 0
     assert trace.header.stamp.sec == 9 and trace.status == Refinement.COMPLETE
     assert len(trace.exit_ms) == len(node.engine.profile.median) and math.isinf(trace.budget_ms)
-    with open(file) as lines:
-        row, = csv.DictReader(lines)
+    row = wait_for(lambda: list(csv.DictReader(file.read_text().splitlines())))[0]
     assert row['stamp'] == '9.000000000' and row['exits'] == str(len(trace.exit_ms))
     assert float(row['last_exit_ms']) == pytest.approx(trace.exit_ms[-1], abs=1e-3)
 
@@ -109,6 +110,15 @@ def test_a_trace_that_cannot_be_written_ends_configure_with_its_name(perception)
     assert node.engine is None
 
 
+def test_classes_that_share_a_name_keep_their_numbers(monkeypatch):
+    for name in ('Classification', 'ObjectHypothesis'):
+        monkeypatch.setattr(vision, name, SimpleNamespace, raising=False)
+    answer = SimpleNamespace(class_index=1, probabilities=np.array([0.1, 0.4, 0.3, 0.2]))
+    message = vision.classification(answer, None, ranking(answer, 3))  # 'cat', 'crane', 'crane', …
+    assert [result.class_id for result in message.results] == ['1', '2', '3']
+    assert [result.score for result in message.results] == [0.4, 0.3, 0.2]
+
+
 def test_vision_msgs_carry_the_same_answer(perception, client):
     messages = pytest.importorskip('vision_msgs.msg', reason='needs vision_msgs')
     perception()
@@ -120,8 +130,10 @@ def test_vision_msgs_carry_the_same_answer(perception, client):
     send(client, image_message(stamp=2)[0])
     wait_for(lambda: finals(heard) and len(answers) == len(heard))
     for answer, refinement in zip(answers, heard):
-        assert answer == vision.classification(refinement)
-        assert answer.results[0].class_id == refinement.class_ids[0]
+        assert answer.header == refinement.header
+        assert [CLASS_IDS[int(result.class_id)] for result in answer.results] == \
+            refinement.class_ids
+        assert [result.score for result in answer.results] == pytest.approx(refinement.scores)
 
 
 @pytest.mark.parametrize('reliability', [

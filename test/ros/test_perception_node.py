@@ -115,6 +115,7 @@ def test_a_budget_is_not_refused_because_the_node_was_slow_a_moment_ago(percepti
     response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=500.0))
     assert response.accepted and response.exit_index == -1
     assert 'at present' in response.message
+    assert math.isnan(response.expected_latency_ms) and math.isnan(response.expected_p99_ms)
     assert node.get_parameter('budget_ms').value == 500.0
 
 
@@ -220,6 +221,50 @@ def test_every_transition_again_and_again(perception, client):
         assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     assert change_state(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+@pytest.mark.parametrize('wanted', [
+    Transition(id=Transition.TRANSITION_CONFIGURE), Transition(label='activate'),
+    Transition(id=Transition.TRANSITION_UNCONFIGURED_SHUTDOWN), Transition(label='dance'),
+    Transition(id=200)])
+def test_a_transition_that_the_state_does_not_allow_is_refused(perception, client, wanted):
+    perception()
+    request = ChangeState.Request(transition=wanted)
+    assert not client.call(ChangeState, f'{NAME}/change_state', request).success
+    assert state(client) == State.PRIMARY_STATE_ACTIVE
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+
+
+def test_a_node_that_cannot_stop_frees_its_model_all_the_same(perception, client, monkeypatch):
+    node = perception()
+
+    def fail():
+        raise RuntimeError('the middleware is gone')
+    with monkeypatch.context() as patched:
+        patched.setattr(node.intake, 'stop', fail)
+        assert not change_state(client, Transition.TRANSITION_DEACTIVATE)
+        assert node.engine is None and not node.active
+        assert state(client) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_an_image_that_is_stopped_by_deactivation_has_its_final_answer(
+        perception, client, monkeypatch):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    publish, first, go_on = node.outputs._publish, threading.Event(), threading.Event()
+
+    def publish_slowly(refinement, trace):
+        first.set()
+        go_on.wait(WAIT_SECONDS)
+        return publish(refinement, trace)
+    monkeypatch.setattr(node.outputs, '_publish', publish_slowly)
+    send(client, image_message(stamp=4)[0])
+    assert first.wait(WAIT_SECONDS)
+    threading.Timer(0.2, go_on.set).start()
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    final, = wait_for(lambda: finals(heard))
+    assert final.header.stamp.sec == 4 and heard[-1] == final
 
 
 def test_a_deactivation_that_fails_leaves_a_node_that_can_start_again(
