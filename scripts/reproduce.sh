@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The paper's experiments on one data set, one sweep after the other:
+# The paper's experiments on one data set, and our recipe beside them, one sweep after the other:
 #   bash scripts/reproduce.sh --data pictures/cifar10 --output results/cifar10
 # The same command again goes on where it was stopped; finished runs are skipped.
 set -euo pipefail
@@ -11,11 +11,12 @@ usage: bash scripts/reproduce.sh --data DIR --output DIR [options]
 
   --dataset NAME     folder (default), cifar10, cifar100 or svhn
   --models LIST      default: n9-c16,n9-c32; the names of our configurations
-  --parts LIST       default: all of opt,strategies,schemes,eann
+  --parts LIST       default: all of opt,strategies,schemes,eann,recipe
                      opt         OPT at 1/4, 1/2, 3/4 and 1 of each model (tables 3 and 6)
                      strategies  ANN, AANN, Milestone, EXP3, RWM, AVGL (tables 2, 5 and 6)
                      schemes     weight schemes and modes at n=5, c=16 (table 1)
                      eann        the sequence, and OPT of its deepest network (table 3)
+                     recipe      our recipe for each model, and OPT by the same recipe
   --seeds LIST       default: 0,1,2
   --epochs N         default: 300, the paper's
   --devices LIST     default: auto; name one twice to run two at a time
@@ -23,7 +24,7 @@ usage: bash scripts/reproduce.sh --data DIR --output DIR [options]
 TEXT
 }
 
-dataset=folder models=n9-c16,n9-c32 parts=opt,strategies,schemes,eann seeds=0,1,2 devices=auto
+dataset=folder models=n9-c16,n9-c32 parts=opt,strategies,schemes,eann,recipe seeds=0,1,2 devices=auto
 data='' output='' settings=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -68,6 +69,16 @@ for part in ${parts//,/ }; do
         eann)
             sweep eann eann-c32
             sweep eann n25-c32 "${opt[@]}" --set period=1 ;;
+        recipe)
+            for model in ${models//,/ }; do
+                [[ $model =~ ^n([0-9]+)-c([0-9]+)$ ]] ||
+                    { echo "part recipe needs models such as n9-c16, not $model" >&2; exit 2; }
+                # Without carry, which OPT cannot have: so that like is compared.
+                ours=(--set "units_per_block=[${BASH_REMATCH[1]}]" --set "channels=${BASH_REMATCH[2]}"
+                      --set epochs=300 --set carry=0.0 ${settings[@]+"${settings[@]}"})
+                sweep "recipe/$model" recipe "${ours[@]}"
+                sweep "recipe-opt/$model" recipe "${ours[@]}" "${opt[@]}"
+            done ;;
         *) echo "unknown part $part" >&2; usage >&2; exit 2 ;;
     esac
 done
