@@ -8,6 +8,7 @@ from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.optimal import optimal_errors, optimal_metrics
+from anytime_training.recipe_figure import draw_recipes, own_parts
 from anytime_training.results import find_results
 import pytest
 
@@ -192,6 +193,23 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
 
 MODERN = {'epochs': 5, 'schedule': 'one_cycle', 'nesterov': True}
 TWO_EXITS = {'distillation': 0.3, 'calibrate': True}
+
+
+def test_recipes_of_one_network_are_drawn_together(tmp_path):
+    write_run(tmp_path / 'runs' / 'standard', 0.5, strategy='aann')
+    write_run(tmp_path / 'runs' / 'ann', 0.5, strategy='none', **MODERN)
+    results = results_of(tmp_path / 'runs')
+    assert list(draw_recipes(results, tmp_path)) == []  # of AANN there is one recipe only
+    write_run(tmp_path / 'runs' / 'modern', 0.3, strategy='aann', **MODERN, **TWO_EXITS)
+    write_run(tmp_path / 'runs' / 'opt', 0.2, weights='optimal', strategy='none', **MODERN)
+    path, = draw_recipes(results_of(tmp_path / 'runs'), tmp_path)
+    assert path.name == 'recipes_CIFAR100_n9-c32.png' and path.stat().st_size > 10_000
+
+
+def test_the_parts_that_all_recipes_have_are_left_out():
+    recipes = ['5 epochs, average 0.9', '5 epochs', '5 epochs, average 0.9, calibrate']
+    assert own_parts(recipes) == ['average 0.9', 'none of these', 'average 0.9, calibrate']
+    assert own_parts(['', '5 epochs']) == ['none of these', '5 epochs']
 
 
 def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):

@@ -7,6 +7,7 @@ from anytime_perception.files import write_atomically
 from anytime_training import figures, tables
 from anytime_training.comparison import timeliness
 from anytime_training.optimal import optimal_metrics
+from anytime_training.recipe_figure import draw_recipes
 from anytime_training.results import Result
 
 _ABOUT = """
@@ -31,6 +32,7 @@ def write_report(results: list[Result], folder: Path) -> Path:
     for table in filled:
         _write(folder / 'tables' / f'{table.name}.csv', table.csv())
     drawn = figures.draw_all(results, folder / 'figures')
+    drawn += draw_recipes(results, folder / 'figures')
     text = [f'# {tables.runs_of(results)}\n{_ABOUT}']
     text += [table.markdown() for table in filled]
     text += [f'![{path.stem}](figures/{path.name})\n' for path in drawn]

@@ -1,0 +1,54 @@
+"""A figure that is not the paper's: error against cost of one network under several recipes."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from anytime_training.optimal import optimal_errors
+from anytime_training.results import Result, slug
+from anytime_training.tables import group
+from matplotlib.figure import Figure
+
+
+def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
+    """
+    Draw a curve for each recipe by which a network was trained as AANN with sieve weights.
+
+    OPT by the same recipe, where there is any, is drawn in its colour, at the cost that its exits
+    have in the anytime network.
+    """
+    chosen = [run for run in results if run.method == 'AANN' and run.scheme == 'sieve']
+    for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
+        recipes = group(runs, lambda run: run.setting)
+        if len(recipes) < 2:
+            continue
+        figure = Figure(figsize=(9, 5))
+        axes = figure.subplots()
+        optimal = group([run for run in results if run.method == 'OPT'],
+                        lambda run: run.setting_of_optimal)
+        for setting, label in zip(recipes, own_parts([each.recipe for each in recipes])):
+            found = recipes[setting]
+            evaluation = found[0].evaluation
+            costs = dict(zip(evaluation.depth, (cost / 1e6 for cost in evaluation.cost)))
+            errors = [sum(values) / len(values)
+                      for values in zip(*(run.evaluation.error for run in found))]
+            curve, = axes.plot(list(costs.values()), [100 * error for error in errors],
+                               marker='.', label=label)
+            best = {depth: error for depth, error in optimal_errors(
+                optimal.get(found[0].setting_of_optimal, [])).items() if depth in costs}
+            axes.plot([costs[depth] for depth in best], [100 * error for error in best.values()],
+                      linestyle='', marker='*', color=curve.get_color())
+        axes.plot([], [], linestyle='', marker='*', color='grey', label='OPT by the same recipe')
+        axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
+                 title=f'AANN, {dataset}, {model.title}')
+        axes.legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.12))
+        path = folder / f'recipes_{slug(dataset)}_{slug(model.title.replace("=", ""))}.png'
+        figure.savefig(path, dpi=120, bbox_inches='tight')
+        yield path
+
+
+def own_parts(recipes: list[str]) -> list[str]:
+    """Return what each recipe has that not all of them have, in words."""
+    parts = [recipe.split(', ') if recipe else [] for recipe in recipes]
+    shared = set(parts[0]).intersection(*parts)
+    return [', '.join(part for part in each if part not in shared) or 'none of these'
+            for each in parts]
