@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+from hypothesis import settings
+
+# How long an example takes says more of who else uses the machine than of the code.
+settings.register_profile('any_machine', deadline=None)
+settings.load_profile('any_machine')
+
 
 def pytest_configure(config):
     """Let files named by the caller replace the whole folder, which ctest always names too."""

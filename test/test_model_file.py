@@ -122,7 +122,7 @@ def test_what_contradicts_itself_is_refused(good, tmp_path, change, text):
 
 
 @given(cut=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_truncated_file_is_refused(good, tmp_path_factory, cut):
     data = good.read_bytes()
     path = tmp_path_factory.mktemp('cut') / 'x'
@@ -131,7 +131,7 @@ def test_a_truncated_file_is_refused(good, tmp_path_factory, cut):
 
 
 @given(position=st.integers(0, 5000), value=st.integers(0, 255))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_damaged_header_never_raises_anything_else(good, tmp_path_factory, position, value):
     data = bytearray(good.read_bytes())
     data[position] = value
@@ -150,7 +150,7 @@ JSON = st.recursive(
 
 
 @given(data=st.data(), value=JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_value_anywhere_in_the_header_is_taken_or_refused(good, tmp_path_factory, data, value):
     def replace_one(header):
         within = header
@@ -176,7 +176,7 @@ def test_any_value_anywhere_in_the_header_is_taken_or_refused(good, tmp_path_fac
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_other_bytes_are_refused(tmp_path_factory, content):
     path = tmp_path_factory.mktemp('bytes') / 'x'
     path.write_bytes(content)

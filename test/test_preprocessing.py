@@ -8,7 +8,7 @@ import torch
 
 
 @given(height=st.integers(1, 60), width=st.integers(1, 60), size=st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_picture_becomes_a_square_and_flat_colour_stays(height, width, size):
     image = np.full((height, width, 3), (10, 200, 77), np.uint8)
     result = square(image, size)

@@ -320,7 +320,7 @@ def test_a_fresh_network_is_taken_as_it_is_and_left_as_it_was():
         st.sampled_from([np.uint8, np.int16, np.float32, np.float64, np.complex64, bool]),
         array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=7)),
     arrays(np.uint8, st.tuples(st.integers(1, 80), st.integers(1, 80), st.just(3)))))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_handed_in_is_answered_or_refused_and_the_next_image_is_served(engine, image):
     is_picture = (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3
                   and image.shape[2] == 3 and image.size > 0)
@@ -397,7 +397,7 @@ def test_confidence_is_in_the_answer_that_is_held():
 
 
 @given(budget=st.floats(1e-6, 0.05))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_refinement_but_the_first_is_ever_late(engine, budget):
     refinements = list(engine.refine(IMAGE, budget=budget))
     assert refinements and refinements[-1].status in (Status.BUDGET_SPENT, Status.COMPLETE)

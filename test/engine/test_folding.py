@@ -11,7 +11,7 @@ from torch import nn
 
 @given(units=st.integers(1, 2), channels=st.integers(1, 6), size=st.sampled_from([7, 16, 130]),
        seed=st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_folded_stage_computes_the_same(units, channels, size, seed):
     torch.manual_seed(seed)
     network = AnytimeNetwork(units, channels, 3, input_size=size).double().eval()

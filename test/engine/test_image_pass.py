@@ -77,7 +77,7 @@ class PassMachine(RuleBasedStateMachine):
             assert list(self.image_pass.refinements()) == self.heard
 
 
-PassMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=12, deadline=None)
+PassMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=12)
 TestPass = PassMachine.TestCase
 
 

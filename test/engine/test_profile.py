@@ -18,7 +18,7 @@ def passes(count, steps, factor=1.0):
 
 
 @given(steps=st.lists(st.floats(1e-4, 1e-2), min_size=1, max_size=20), seconds=st.floats(0, 0.1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_budget_reaches_the_last_exit_that_fits(steps, seconds):
     profile = LatencyProfile(passes(50, steps))
     fits = [index for index, latency in enumerate(profile.p99) if latency <= seconds]

@@ -12,7 +12,7 @@ sizes = st.integers(1, 4)
 
 
 @given(units=sizes, period=st.integers(1, 12), first_exit=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_exits_are_counted_from_the_end(units, period, first_exit):
     depth = 3 * units
     if period > depth or first_exit > depth:
@@ -27,7 +27,7 @@ def test_exits_are_counted_from_the_end(units, period, first_exit):
 
 @given(units=sizes, channels=st.integers(1, 5), period=st.integers(1, 3),
        input_size=st.sampled_from([8, 13, 32, 70, 130]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_cost_is_what_torch_counts(units, channels, period, input_size):
     network = AnytimeNetwork(units, channels, 3, period=period, input_size=input_size).eval()
     image = torch.zeros(network.image_shape)
@@ -60,7 +60,7 @@ def test_blocks_double_channels_and_halve_resolution():
 
 
 @given(units=sizes, early=st.integers(1, 4), period=st.integers(1, 3))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_early_units_move_the_rest_to_the_last_block_at_the_same_cost(units, early, period):
     if early > units:
         with pytest.raises(ValueError, match=f'early_units is {early}; it must not be greater'):

@@ -17,7 +17,7 @@ def make(units, period=1):
 
 
 @given(units=units_lists, period=st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_only_exits_deeper_than_the_previous_network_are_reported(units, period):
     sequence = make(units, period)
     expected, previous = [], 0
@@ -29,7 +29,7 @@ def test_only_exits_deeper_than_the_previous_network_are_reported(units, period)
 
 
 @given(units=units_lists)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_answers_are_those_of_the_members(units):
     sequence = make(units)
     images = torch.randn(2, 3, 8, 8)

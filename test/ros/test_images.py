@@ -32,7 +32,7 @@ ENCODE = {
 
 @given(height=st.integers(1, 20), width=st.integers(1, 20), padding=st.integers(0, 9),
        encoding=st.sampled_from(sorted(ENCODE)), seed=st.integers(0, 99))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_colours_and_padding(height, width, padding, encoding, seed):
     rgb = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     image = message(ENCODE[encoding](rgb), encoding, padding)
@@ -42,7 +42,7 @@ def test_colours_and_padding(height, width, padding, encoding, seed):
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), padding=st.integers(0, 3),
        big=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_grey_and_endianness(height, width, padding, big):
     grey = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
     eight = message(grey[..., None], 'mono8', padding)
@@ -91,7 +91,7 @@ def test_bayer(pattern, bits):
 
 
 @given(st.integers(8, 700), st.integers(8, 700), st.integers(1, 64))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_jpeg_is_decoded_no_larger_than_needed(height, width, least):
     rgb = np.full((height, width, 3), 100, np.uint8)
     data = cv2.imencode('.jpg', rgb)[1].reshape(-1)
@@ -106,7 +106,7 @@ def test_jpeg_is_decoded_no_larger_than_needed(height, width, least):
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_header_does_harm(tail):
     size = jpeg_size(np.frombuffer(b'\xff\xd8' + tail, np.uint8))
     assert size is None or len(size) == 2
@@ -185,7 +185,7 @@ def test_what_claims_to_be_a_picture_but_is_none():
     encoding=st.sampled_from(['rgb8', 'mono8', 'mono16', 'bgra8', '', '32FC1', 'bayer_rggb8',
                               'bayer_gbrg16', 'yuv422', '16UC1']),
     data=st.binary(max_size=300).map(lambda b: array.array('B', b))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_message_does_harm(image):
     try:
         check_image(image)

@@ -5,7 +5,7 @@ from anytime_training.data.folder import read_picture
 from anytime_training.data.intervals import (
     GAP, Interval, OUTSIDE, read_intervals, split, TEST, TRAIN)
 import cv2
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 import numpy as np
 import pytest
 
@@ -116,7 +116,6 @@ def test_encodings_and_padded_rows(tmp_path, encoding):
     assert (read_picture(tmp_path / 'set' / 'test' / 'left' / '0095.png') == expected).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 100), max_size=60), st.floats(0, 5),
        st.lists(st.tuples(st.floats(0.1, 20), st.sampled_from('abc')), min_size=1, max_size=8))
 def test_no_training_frame_is_near_a_test_frame(times, gap, lengths):

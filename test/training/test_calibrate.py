@@ -18,7 +18,7 @@ ALONE, CARRIED, ALL, BOOSTED = (TrainConfig(**values) for values in (
     {}, {'carry': 0.4}, {'carry': 1.0}, {'boosted': True}))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(0.3, 4), st.floats(0, 2), st.integers(0, 100))
 def test_the_factor_is_the_one_that_labels_were_drawn_with(expected, share, seed):
     draws = torch.Generator().manual_seed(seed)

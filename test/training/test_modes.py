@@ -170,7 +170,7 @@ def test_scale_gradient_changes_the_gradient_only(kind):
         assert torch.equal(found, torch.full_like(value, factor))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(2, 6), st.floats(0, 0.9),
        st.integers(0, 99))
 def test_losses_by_hand(exits, images, classes, distillation, seed):

@@ -23,7 +23,6 @@ def convolution(out, channels, size=3):
     return weights
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2 ** 31))
 def test_directions_are_those_of_the_singular_vectors(rows, columns, seed):
     torch.manual_seed(seed)
@@ -57,7 +56,7 @@ def test_steps_are_those_of_pytorchs_muon_but_for_the_norm(out, channels, nester
         matrix.data.copy_(ours.detach().flatten(1))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 24), st.integers(1, 8), st.floats(1e-6, 1e6))
 def test_a_step_is_a_share_of_the_norm_whatever_the_size_of_the_gradient(out, channels, size):
     torch.manual_seed(out)

@@ -192,7 +192,7 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
 
 
 MODERN = {'epochs': 5, 'schedule': 'one_cycle', 'nesterov': True}
-TWO_EXITS = {'distillation': 0.3, 'calibrate': True}
+TWO_EXITS = {'last_share': 0.8, 'distillation': 0.3, 'calibrate': True}
 
 
 def test_recipes_of_one_network_are_drawn_together(tmp_path):
@@ -221,7 +221,8 @@ def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):
     results = results_of(tmp_path)
     rows = [row for row in tables.methods(results)[0].rows if row[4] == 'ours (1 run)']
     modern = '5 epochs, one_cycle schedule, nesterov'
-    both = '5 epochs, one_cycle schedule, nesterov, distillation 0.3, calibrate'
+    both = '{}, {}'.format('last share 0.8, 5 epochs, one_cycle schedule, nesterov',
+                           'distillation 0.3, calibrate')
     assert {tuple(row[2:4]): row[8] for row in rows} == pytest.approx({
         ('AANN', 'standard'): 50, ('AANN', modern): 30, ('AANN (tau 2)', 'standard'): 10,
         ('OPT', modern): 25, ('AANN', both): 27.5})

@@ -32,7 +32,7 @@ def test_fixed_never_raises_anything():
         assert sampler.chosen is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 30), st.floats(0.1, 3), st.integers(0, 1000), st.integers(0, 10**6))
 def test_one_weight_is_raised_by_tau_of_the_total(count, tau, seed, step):
     base = 3 * weights.linear(count)  # any total, not only 1

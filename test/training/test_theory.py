@@ -35,7 +35,7 @@ def test_formulas_are_the_limit_of_whole_units(base):
         assert expected == pytest.approx(formula(base).expected, rel=2e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1.2, 8))
 def test_formulas_are_the_limit_of_the_simulation(base):
     networks = 2 + math.ceil(math.log(50000) / math.log(base))
@@ -45,7 +45,7 @@ def test_formulas_are_the_limit_of_the_simulation(base):
         assert found.expected == pytest.approx(limit.expected, rel=1e-3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(1.1, 8), st.integers(2, 12))
 def test_short_sequences_stay_below_the_limits(base, networks):
     found = simulate(base, networks, budgets=1000)

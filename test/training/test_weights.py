@@ -1,6 +1,10 @@
 """Weight schemes against their definitions, computed the slow way (paper, section 3.2)."""
 
+from dataclasses import replace
+
 from anytime_training import weights
+from anytime_training.config import TrainConfig
+from anytime_training.strategies import make_weights
 from hypothesis import given, strategies as st
 import pytest
 import torch
@@ -72,6 +76,20 @@ def test_optimal_counts_one_exit_only(count, data):
     result = weights.optimal(count, index)
     assert result[index] == 1 and result.sum() == 1
     assert weights.optimal(count)[-1] == 1
+
+
+@given(st.sampled_from(sorted(set(weights.SCHEMES) - {'optimal'})), counts, st.floats(0.01, 0.99))
+def test_the_last_exit_can_get_another_share_and_the_others_stay_in_proportion(name, count, share):
+    scheme = weights.SCHEMES[name](count)
+    config = TrainConfig(weights=name, last_share=share)
+    found = make_weights(config, list(range(1, count + 1)))
+    assert found.sum().item() == pytest.approx(1, abs=1e-5)
+    if count > 1:
+        assert found[-1].item() == pytest.approx(share, rel=1e-5)
+        torch.testing.assert_close(found[:-1] * (1 - scheme[-1]), scheme[:-1] * (1 - share),
+                                   rtol=1e-4, atol=1e-7)
+    optimal = make_weights(replace(config, weights='optimal'), [1, 2])
+    assert optimal.tolist() == [0, 1]  # has one exit only
 
 
 @pytest.mark.parametrize('call', [

@@ -39,6 +39,8 @@ class TrainConfig:
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
+    last_share: share of all weight that the last exit gets, of any scheme but the optimal one; the
+        others share the rest as the scheme has it. 0 leaves it to the scheme.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
     gamma, eta, avgl_momentum: of the learned strategies (appendix D.4).
     delta: of adaloss, see adaloss.py.
@@ -77,6 +79,7 @@ class TrainConfig:
     weights: str = 'sieve'
     weights_base: float = 2.0
     exit_share: float = 1.0
+    last_share: float = 0.0
     strategy: str = 'aann'
     tau: float = 0.5
     gamma: float = 0.3
@@ -140,8 +143,8 @@ class TrainConfig:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
         if not 0 <= self.carry <= 1:
             raise ValueError(f'carry is {self.carry}; it must be in [0, 1]')
-        for name in ('gamma', 'avgl_momentum', 'momentum', 'distillation', 'label_smoothing',
-                     'average'):
+        for name in ('last_share', 'gamma', 'avgl_momentum', 'momentum', 'distillation',
+                     'label_smoothing', 'average'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
         for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'early_units',

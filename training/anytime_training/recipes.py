@@ -14,8 +14,8 @@ _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backb
 ONE_BY_ONE = ('midfeat', 'no_grad')
 _OF_STRATEGY = {name for names in STRATEGIES.values() for name in names}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
-_OF_SEVERAL_EXITS = {'gradient_equilibrium', 'distillation', 'carry', 'boosted', 'calibrate',
-                     'late_exits'}
+_OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
+                     'calibrate', 'late_exits'}
 
 
 def recipe(config: TrainConfig) -> str:

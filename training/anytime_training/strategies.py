@@ -35,12 +35,12 @@ def make_weights(config, depths: list[int]) -> Tensor:
     The optimal ones train the exit at round(share · L), as the authors' code, or the last before.
     """
     exits = len(depths)
-    if config.weights == 'exponential':
-        return schemes.exponential(exits, config.weights_base)
     if config.weights == 'optimal':
         target = round(config.exit_share * depths[-1])
         return schemes.optimal(exits, max(sum(depth <= target for depth in depths) - 1, 0))
-    return schemes.SCHEMES[config.weights](exits)
+    weights = (schemes.exponential(exits, config.weights_base) if config.weights == 'exponential'
+               else schemes.SCHEMES[config.weights](exits))
+    return schemes.with_last(weights, config.last_share) if config.last_share else weights
 
 
 def make_sampler(config, weights: Tensor, depths: list[int], steps_per_epoch: int,

@@ -70,6 +70,14 @@ def optimal(count: int, exit_index: int = -1) -> Tensor:
     return weights
 
 
+def with_last(weights: Tensor, share: float) -> Tensor:
+    """Return `weights` with `share` of all at the last exit, and the others in proportion."""
+    others = weights[:-1].double()
+    if not len(others):
+        return weights
+    return torch.cat([others * (1 - share) / others.sum(), torch.tensor([share])]).float()
+
+
 def two_adic_valuation(number: int) -> int:
     """Return the highest t such that 2^t divides the positive `number`."""
     return (number & -number).bit_length() - 1
