@@ -163,6 +163,18 @@ def test_everything_is_counted_from_activation(perception, client):
     wait_for(lambda: counts() == ['0', '0', '0'])
 
 
+def test_an_image_is_stale_that_was_older_than_a_camera_period_when_started():
+    statistics = Statistics()
+    for number in range(10):
+        statistics.count_arrival('image', 0.1 * number)
+    for age, waited in ((0.0, 0.09), (math.nan, 0.09), (-1.0, 0.09), (0.05, 0.04)):
+        statistics.count_start('image', age, waited)
+    assert statistics.stale == 0
+    for age, waited in ((0.0, 0.11), (math.nan, 0.11), (0.06, 0.05)):
+        statistics.count_start('image', age, waited)
+    assert (statistics.started, statistics.stale) == (7, 3)
+
+
 def test_preempts_are_counted_beyond_those_that_quantiles_are_of():
     statistics = Statistics()
     for number in range(1000):
