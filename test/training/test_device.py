@@ -1,7 +1,8 @@
 """What is computed where: devices, threads and precision."""
 
 from anytime_perception.networks import AnytimeNetwork
-from anytime_training.device import choose_device, fitting_threads, is_small, use_bfloat16
+from anytime_training.device import (
+    choose_device, fitting_threads, flushed_denormals, is_small, use_bfloat16)
 import pytest
 import torch
 
@@ -15,6 +16,14 @@ def test_cpu_is_always_there_and_auto_is_something():
 def test_other_devices_are_errors_that_name_them(name):
     with pytest.raises(ValueError, match=f"device is '{name}'"):
         choose_device(name)
+
+
+def test_numbers_next_to_nothing_are_zero_while_training_and_not_after():
+    tiny = torch.tensor([1e-39])
+    assert (tiny * 0.5).item() > 0
+    with flushed_denormals():
+        assert (tiny * 0.5).item() == 0
+    assert (tiny * 0.5).item() > 0
 
 
 def test_small_networks_get_one_thread_and_give_the_others_back(monkeypatch):

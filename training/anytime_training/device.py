@@ -52,6 +52,24 @@ def fitting_threads(network: AnytimeNetwork, batch_size: int) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """
+    Have the CPU take numbers below 1.2e-38 for zero.
+
+    It needs many times as long for each of them, and they gather in a long run: the moments of
+    weights that no gradient reaches any more fall through them on their way to zero. Measured
+    after 25 epochs of (3, 16) by Muon: without this a step takes 2.5 times as long.
+
+    Holds for this thread and those that it starts, so enter it before PyTorch has any.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def use_bfloat16(precision: str, device: torch.device, small: bool) -> bool:
     """
     Return whether a network runs in bfloat16 while it is trained.

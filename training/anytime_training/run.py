@@ -10,7 +10,7 @@ from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data, distributed
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import TrainConfig
-from anytime_training.device import fitting_threads
+from anytime_training.device import fitting_threads, flushed_denormals
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
 from anytime_training.pretrained import (
@@ -72,6 +72,7 @@ def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
                  if key != 'data' and values[key] != value), '')
 
 
+@flushed_denormals()
 def execute_run(folder: Path, config: TrainConfig, device: torch.device, download: bool = False,
                 quiet: bool = False, graph: bool = True) -> Evaluation:
     """
