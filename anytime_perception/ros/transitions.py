@@ -12,7 +12,7 @@ def refuse_wrong_transitions(node: LifecycleNode) -> None:
     A second configure is enough for that, as Nav2's lifecycle manager asks for it of a node that
     has configured itself.
     """
-    # Not a public name of rclpy's; the same from Humble to Kilted.
+    # Not a public name of rclpy's; read in its sources of Jazzy and Kilted.
     service = node._service_change_state
     change_state = service.callback
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.optimal import optimal_errors, optimal_points
-from anytime_training.results import Result, Setting, slug
+from anytime_training.results import mean_errors, Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
@@ -44,8 +44,7 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
                 depths, values = list(errors), [100 * error for error in errors.values()]
             else:
                 depths = found[0].evaluation.depth
-                values = [100 * sum(errors) / len(errors)
-                          for errors in zip(*(run.evaluation.error for run in found))]
+                values = [100 * error for error in mean_errors(found)]
                 last = found[0].log()[-1]
                 losses = [(depth, float(last[f'loss_{index}']))
                           for index, depth in enumerate(depths, start=1) if last[f'loss_{index}']]

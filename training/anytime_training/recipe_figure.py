@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anytime_training.optimal import optimal_errors
-from anytime_training.results import Result, slug
+from anytime_training.results import mean_errors, Result, slug
 from anytime_training.tables import group
 from matplotlib.figure import Figure
 
@@ -17,21 +17,19 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
     have in the anytime network.
     """
     chosen = [run for run in results if run.method == 'AANN' and run.scheme == 'sieve']
+    optimal = group([run for run in results if run.method == 'OPT'],
+                    lambda run: run.setting_of_optimal)
     for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
         recipes = group(runs, lambda run: run.setting)
         if len(recipes) < 2:
             continue
         figure = Figure(figsize=(9, 5))
         axes = figure.subplots()
-        optimal = group([run for run in results if run.method == 'OPT'],
-                        lambda run: run.setting_of_optimal)
         for setting, label in zip(recipes, own_parts([each.recipe for each in recipes])):
             found = recipes[setting]
             evaluation = found[0].evaluation
             costs = dict(zip(evaluation.depth, (cost / 1e6 for cost in evaluation.cost)))
-            errors = [sum(values) / len(values)
-                      for values in zip(*(run.evaluation.error for run in found))]
-            curve, = axes.plot(list(costs.values()), [100 * error for error in errors],
+            curve, = axes.plot(list(costs.values()), [100 * error for error in mean_errors(found)],
                                marker='.', label=label)
             best = {depth: error for depth, error in optimal_errors(
                 optimal.get(found[0].setting_of_optimal, [])).items() if depth in costs}

@@ -241,6 +241,12 @@ def _read(folder: Path) -> Result:
         raise ValueError(f'{path} is damaged: {error!r}') from error
 
 
+def mean_errors(results: list[Result]) -> list[float]:
+    """Return the error of every exit averaged over `results`, which differ in their seeds only."""
+    return [sum(errors) / len(errors)
+            for errors in zip(*(result.evaluation.error for result in results))]
+
+
 def mean_metrics(results: list[Result]) -> dict[str, float]:
     """Return the metrics averaged over `results`, which differ in their seeds only."""
     return {name: sum(result.metrics[name] for result in results) / len(results)
