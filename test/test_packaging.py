@@ -128,11 +128,24 @@ def test_environment_can_be_sourced_by_strict_scripts(prefix):
 def test_imports_go_one_way(part, forbidden):
     for path in (SOURCES['anytime_perception'] / part).rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module] + [f'{node.module}.{alias.name}' for alias in node.names]
-            for name in names:
+            for name in imported(node):
                 parents = {name[:end.start()] for end in re.finditer(r'\.|$', name)}
                 assert not parents & forbidden, f'{path}:{node.lineno} imports {name}'
+
+
+def test_ros_packages_that_the_nodes_import_are_dependencies_at_run_time():
+    declared = set(re.findall(r'<(?:exec_)?depend>(\w+)<', (ROOT / 'package.xml').read_text()))
+    needed = {name.split('.')[0] for path in SOURCES['anytime_perception'].rglob('*.py')
+              for node in ast.parse(path.read_text()).body  # in a try is what may be missing
+              for name in imported(node)}
+    ros = {name for name in needed if re.search(r'^rclpy$|^ament_|_msgs$|_interfaces$', name)}
+    assert {'rclpy', 'sensor_msgs'} <= ros <= declared
+
+
+def imported(node):
+    """Return the full names that an import statement may stand for; of another node, none."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module] + [f'{node.module}.{alias.name}' for alias in node.names]
+    return []
