@@ -174,6 +174,8 @@ class AnytimeClient:
             handle = self._wait(sent, self._timeout, time.monotonic() + self._timeout)
         except PerceptionError:
             sent.add_done_callback(_cancel)  # where it is accepted after all
+            if not self._classify_client.server_is_ready():
+                raise self._gone() from None
             raise
         if not handle.accepted:
             raise PerceptionError(f'{self._name} rejected the image; its log says why')
@@ -200,9 +202,12 @@ class AnytimeClient:
                 seen = now if self._classify_client.server_is_ready() else seen
             if now > min(end, seen + self._timeout):
                 handle.cancel_goal_async()
-                raise PerceptionError(f'{self._name} did not answer in time' if now > end else
-                                      f'{self._name} has gone')
+                raise (PerceptionError(f'{self._name} did not answer in time') if now > end else
+                       self._gone())
         return future.result().result
+
+    def _gone(self) -> PerceptionError:
+        return PerceptionError(f'{self._name} has gone')
 
     def _call(self, client, request, timeout: float | None):
         timeout = self._timeout if timeout is None else timeout

@@ -104,6 +104,7 @@ class Deaf(Node):
                                    goal_callback=self._accept, cancel_callback=self._cancel)
 
     def _accept(self, _goal):
+        print('asked', flush=True)
         time.sleep(self._seconds)
         return GoalResponse.ACCEPT
 
@@ -142,15 +143,34 @@ def test_a_node_that_goes_away_is_noticed(client):
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     script = 'import rclpy, test_client; rclpy.init(); rclpy.spin(test_client.Deaf("leaving"))'
     process = subprocess.Popen([sys.executable, '-c', script], env=environment,
-                               stderr=subprocess.DEVNULL)
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     anytime = AnytimeClient(client, 'leaving', timeout=4.0)
     assert anytime._classify_client.wait_for_server(WAIT_SECONDS)
-    end = threading.Timer(3.0, process.terminate)
+
+    def end_when_asked():
+        process.stdout.readline()
+        process.terminate()
+    end = threading.Thread(target=end_when_asked)
     end.start()
     with pytest.raises(PerceptionError, match='leaving has gone'):
         anytime.classify(image_message()[0], None)
     end.join()
     process.wait()
+    anytime.close()
+
+
+def test_a_node_that_goes_away_before_it_accepts_is_noticed(ros, client):
+    silent, anytime = Deaf('leaving'), AnytimeClient(client, 'leaving', timeout=2.0)
+    assert anytime._classify_client.wait_for_server(WAIT_SECONDS)
+
+    def leave():
+        silent.server.destroy()
+        silent.destroy_node()
+    end = threading.Timer(0.5, leave)
+    end.start()
+    with pytest.raises(PerceptionError, match='leaving has gone'):
+        anytime.classify(image_message()[0], None)
+    end.join()
     anytime.close()
 
 
