@@ -14,6 +14,7 @@ from pathlib import Path
 
 from anytime_perception.files import write_atomically
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks.blocks import BLOCKS
 from anytime_perception.preprocessing import Preprocessing
 from safetensors import SafetensorError
 import safetensors.torch
@@ -21,7 +22,7 @@ import torch
 
 VERSION = 1
 # Far above any real network; bounds what a damaged file can make us build.
-_MAX_UNITS_PER_BLOCK = 1000
+_MAX_UNITS = 3000
 
 
 class ModelFileError(ValueError):
@@ -181,9 +182,10 @@ def _parse_header(data: bytes) -> dict:
 def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
     """Return the network of a header, without memory for its weights yet."""
     for config in header['networks']:
-        if config.get('units_per_block', 0) > _MAX_UNITS_PER_BLOCK:
-            raise ModelFileError(f'units_per_block is {config["units_per_block"]}; at most '
-                                 f'{_MAX_UNITS_PER_BLOCK} is believed')
+        units = config.get('units_per_block', 0)
+        if (sum(units) if isinstance(units, list) else BLOCKS * units) > _MAX_UNITS:
+            raise ModelFileError(f'units_per_block is {units}; at most {_MAX_UNITS} in all are '
+                                 'believed')
     with torch.device('meta'):
         networks = [(AnytimeBackbone if 'backbone' in config else AnytimeNetwork)(**config)
                     for config in header['networks']]

@@ -73,9 +73,10 @@ for part in ${parts//,/ }; do
             for model in ${models//,/ }; do
                 [[ $model =~ ^n([0-9]+)-c([0-9]+)$ ]] ||
                     { echo "part recipe needs models such as n9-c16, not $model" >&2; exit 2; }
-                # Without carry, which OPT cannot have: so that like is compared.
-                ours=(--set "units_per_block=[${BASH_REMATCH[1]}]" --set "channels=${BASH_REMATCH[2]}"
-                      --set epochs=300 --set carry=0.0 ${settings[@]+"${settings[@]}"})
+                # At no greater cost, and without carry, which OPT cannot have: so that like is compared.
+                ours=(--set "units_per_block=[[0,1,$((3 * BASH_REMATCH[1] - 2))]]"
+                      --set "channels=${BASH_REMATCH[2]}" --set epochs=300 --set carry=0.0
+                      ${settings[@]+"${settings[@]}"})
                 sweep "recipe/$model" recipe "${ours[@]}"
                 sweep "recipe-opt/$model" recipe "${ours[@]}" "${opt[@]}"
             done ;;

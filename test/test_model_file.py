@@ -112,6 +112,7 @@ def change_header(good, path, change):
     (lambda h: h['networks'][0].update(channels=4), 'has shape'),
     (lambda h: h['networks'][1].update(units_per_block=3), 'names differ'),
     (lambda h: h['networks'][0].update(units_per_block=10**9), 'units_per_block'),
+    (lambda h: h['networks'][0].update(units_per_block=[1, 10**9]), 'units_per_block'),
     (lambda h: h.update(class_ids=['cat']), '1 labels'),
     (lambda h: h['preprocessing'].update(scale=-1.0), 'scale'),
     (lambda h: h['measured'].update(error=[0.5]), 'measurements'),

@@ -6,7 +6,7 @@ coarse features as in MSDNet (Huang et al., 2018): what a later exit needs of ea
 not be kept in the trunk, and what an earlier exit found out is not lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from anytime_perception.networks.layers import conv3x3, Exit, look
 from anytime_perception.networks.stage import Stage
@@ -24,14 +24,16 @@ class Ladder(nn.Module):
     seen), where seen is (N, C, H/4, W/4), rounded up.
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, channels_before: int | None):
+    def __init__(self, trunk: nn.Module, channels: int, channels_before: int | None,
+                 halvings: int):
         super().__init__()
         self.trunk = trunk
         self.look = look(channels)
         self.rung = None if channels_before is None else nn.Sequential(
-            nn.ReLU(), conv3x3(channels_before, channels, stride=channels // channels_before),
+            nn.ReLU(), conv3x3(channels_before, channels, stride=2 ** halvings),
             nn.BatchNorm2d(channels))
-        self.keeps = channels == channels_before  # of the same shape as what was seen before
+        # Of the same shape as what was seen before?
+        self.keeps = channels == channels_before and not halvings
 
     def forward(self, features: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         if self.rung is None:
@@ -50,11 +52,11 @@ class LadderExit(Exit):
         return super().forward(features[1])
 
 
-def add_ladder(stages: Iterable[Stage]) -> None:
-    """Put a ladder beside `stages`, which have ladder exits."""
-    before = None
-    for stage in stages:
+def add_ladder(stages: Sequence[Stage], blocks: Sequence[int]) -> None:
+    """Put a ladder beside `stages`, which end in these `blocks` (from 0) and have ladder exits."""
+    channels_before, block_before = None, 0
+    for stage, block in zip(stages, blocks):
         if stage.head is not None:
             channels = stage.head.fc.in_features
-            stage.trunk = Ladder(stage.trunk, channels, before)
-            before = channels
+            stage.trunk = Ladder(stage.trunk, channels, channels_before, block - block_before)
+            channels_before, block_before = channels, block

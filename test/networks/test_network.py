@@ -1,5 +1,7 @@
 """The anytime network is the paper's: where its exits sit, what it costs, what it computes."""
 
+import math
+
 from anytime_perception.networks import AnytimeNetwork
 from anytime_perception.networks.stage import run_stages
 from hypothesis import given, settings, strategies as st
@@ -59,25 +61,36 @@ def test_blocks_double_channels_and_halve_resolution():
     assert shapes == [(3, 32, 32)] * 2 + [(6, 16, 16)] * 2 + [(12, 8, 8)] * 2
 
 
-@given(units=sizes, early=st.integers(1, 4), period=st.integers(1, 3))
-@settings(max_examples=12)
-def test_early_units_move_the_rest_to_the_last_block_at_the_same_cost(units, early, period):
-    if early > units:
-        with pytest.raises(ValueError, match=f'early_units is {early}; it must not be greater'):
-            AnytimeNetwork(units, 2, 3, early_units=early)
-        return
-    paper, network = (AnytimeNetwork(units, 2, 3, period=period, input_size=8, early_units=early)
-                      for early in (None, early))
-    blocks = [stage.head.fc.in_features for stage in AnytimeNetwork(
-        units, 2, 3, input_size=8, early_units=early).exits]
-    assert blocks == [2] * early + [4] * early + [8] * (3 * units - 2 * early)
-    assert network.depth == paper.depth
+@given(units=st.lists(st.integers(0, 3), min_size=1, max_size=4), last=st.integers(1, 3),
+       period=st.integers(1, 3), head=st.sampled_from(['pool', 'ladder']), data=st.data())
+@settings(max_examples=30)
+def test_blocks_have_the_units_and_channels_they_are_given(units, last, period, head, data):
+    units = [*units, last]
+    channels = data.draw(st.lists(st.integers(1, 4), min_size=len(units), max_size=len(units)))
+    network = AnytimeNetwork(units, channels, 3, input_size=16, head=head,
+                             period=min(period, sum(units))).eval()
+    expected = [(width, math.ceil(16 / 2 ** block))
+                for block, width in enumerate(channels) for _ in range(units[block])]
+    assert network.depth == len(expected)
+    features = torch.zeros(network.image_shape)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.zeros(network.image_shape))
+        for stage in network.stages:
+            features, logits = stage(features)
+            seen = features[0] if isinstance(features, tuple) else features
+            assert (seen.shape[1], seen.shape[2]) == expected[stage.depth - 1]
+            assert logits.shape == (1, 3)
     assert network.exits[-1].cost == counter.get_total_flops() / 2
-    heads = [sum(stage.head.fc.weight.numel() for stage in each.exits)
-             for each in (paper, network)]
-    assert network.exits[-1].cost - heads[1] == paper.exits[-1].cost - heads[0]
+
+
+@given(units=sizes, early=st.integers(1, 4))
+@settings(max_examples=12)
+def test_a_unit_costs_the_same_in_every_block(units, early):
+    early = min(early, units)
+    paper, moved = (AnytimeNetwork(each, 2, 3, input_size=8)
+                    for each in (units, (early, early, 3 * units - 2 * early)))
+    heads = [sum(stage.head.fc.weight.numel() for stage in network.exits)
+             for network in (paper, moved)]
+    assert moved.exits[-1].cost - heads[1] == paper.exits[-1].cost - heads[0]
 
 
 def test_a_unit_is_what_the_paper_says():
@@ -117,6 +130,10 @@ def test_large_inputs_are_brought_down_to_64_pixels(size, map_size):
 
 @pytest.mark.parametrize('arguments, text', [
     ({'units_per_block': 0}, 'units_per_block is 0'), ({'channels': 1.5}, 'channels is 1.5'),
+    ({'units_per_block': [1, 1, 0]}, 'the last block must have one'),
+    ({'units_per_block': [1, -1, 1]}, r'units_per_block is \[1, -1, 1\]'),
+    ({'units_per_block': []}, 'the last block'), ({'channels': [4, 8]}, 'each of 3 blocks'),
+    ({'channels': [4, 8, 0]}, 'must be positive'),
     ({'num_classes': True}, 'num_classes is True'), ({'input_size': -3}, 'input_size is -3')])
 def test_impossible_sizes_are_named(arguments, text):
     with pytest.raises(ValueError, match=text):

@@ -250,13 +250,13 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
     assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
 
 
-def test_early_units_reach_the_members_that_have_more(tmp_path):
-    assert run(tmp_path, '--epochs', '1', '--units-per-block', '1,2', '--set',
-               'early_units=1') == 0
+def test_networks_may_say_how_many_units_and_channels_each_block_has(tmp_path):
+    assert run(tmp_path, '--epochs', '1', '--set', 'units_per_block=[[0,1,1],[1,1,2]]', '--set',
+               'channels=[4,6,12]') == 0
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {'n0-1-1', 'n1-1-2'}
     members = model_file.load(tmp_path / 'model.safetensors').network.networks
-    assert ['early_units' in member.config for member in members] == [False, True]
-    assert [stage.head.fc.in_features // members[1].config['channels']
-            for stage in members[1].exits] == [1, 2, 4, 4, 4, 4]
+    assert [[stage.head.fc.in_features for stage in member.exits] for member in members] == [
+        [6, 12], [4, 6, 12, 12]]
 
 
 @pytest.mark.parametrize('head', ['coarse', 'ladder'])

@@ -195,15 +195,16 @@ MODERN = {'epochs': 5, 'schedule': 'one_cycle', 'nesterov': True}
 TWO_EXITS = {'last_share': 0.8, 'distillation': 0.3, 'calibrate': True}
 
 
-def test_recipes_of_one_network_are_drawn_together(tmp_path):
-    write_run(tmp_path / 'runs' / 'standard', 0.5, strategy='aann')
+def test_recipes_of_as_many_epochs_are_drawn_together(tmp_path):
+    write_run(tmp_path / 'runs' / 'standard', 0.5, strategy='aann', epochs=5)
+    write_run(tmp_path / 'runs' / 'longer', 0.4, strategy='aann')
     write_run(tmp_path / 'runs' / 'ann', 0.5, strategy='none', **MODERN)
     results = results_of(tmp_path / 'runs')
     assert list(draw_recipes(results, tmp_path)) == []  # of AANN there is one recipe only
     write_run(tmp_path / 'runs' / 'modern', 0.3, strategy='aann', **MODERN, **TWO_EXITS)
     write_run(tmp_path / 'runs' / 'opt', 0.2, weights='optimal', strategy='none', **MODERN)
     path, = draw_recipes(results_of(tmp_path / 'runs'), tmp_path)
-    assert path.name == 'recipes_CIFAR100_n9-c32.png' and path.stat().st_size > 10_000
+    assert path.name == 'recipes_CIFAR100_5_epochs.png' and path.stat().st_size > 10_000
 
 
 def test_the_parts_that_all_recipes_have_are_left_out():

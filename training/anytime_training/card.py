@@ -8,6 +8,7 @@ import shlex
 
 from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeSequence
+from anytime_training.architecture import Architecture
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.recipes import recipe
@@ -36,14 +37,11 @@ def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluat
     sequence = isinstance(model.network, AnytimeSequence)
     kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
             if sequence else 'An anytime network')
-    structure = config.backbone or (
-        f'n = {", ".join(map(str, config.units_per_block))}, c = {config.channels}')
-    if config.early_units:
-        structure += f', with {config.early_units} in each of the first two blocks'
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     return f"""# {model.name}
 
-{kind}: {structure}, {len(evaluation.depth)} exits, {parameters / 1e6:.2f} million parameters, \
+{kind}: {Architecture.of(config).title}, {len(evaluation.depth)} exits, \
+{parameters / 1e6:.2f} million parameters, \
 {evaluation.cost[-1] / 1e6:.1f} million multiply-adds in all.
 It answers with one of {len(model.class_ids)} classes ({_few(model.class_ids)}) for pictures that \
 are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.

@@ -6,6 +6,7 @@ import difflib
 import math
 
 from anytime_perception.networks import BACKBONES
+from anytime_perception.networks.blocks import make_blocks
 from anytime_perception.networks.network import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
@@ -17,6 +18,8 @@ from anytime_training.weights import SCHEMES
 OPTIMISERS = 'sgd', 'muon'
 # What the standard settings depend on.
 _KIND = 'dataset', 'backbone', 'optimiser'
+# What may be a list in place of one number: one for each block.
+_BY_BLOCK = 'units_per_block', 'channels'
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,14 @@ class TrainConfig:
     Attributes
     ----------
     dataset, data: name of the data set, and the folder it is read from ('' for digits).
-    units_per_block: the paper's n; several train a sequence (EANN), one network each.
-    channels, period, input_size: the paper's c and s (one for all networks, or one for each), and
-        pixels a side.
+    units_per_block: the paper's n, or a list of the units that each block has; several train a
+        sequence (EANN), one network each.
+    channels, period, input_size: the paper's c, or a list of the channels that each block has; the
+        paper's s (one for all networks, or one for each); and pixels a side.
     backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
         that), which has no units_per_block and channels; and a file of torchvision's weights.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     head: kind of the exits, pool (the paper's), coarse or ladder.
-    early_units: units of each of the first two blocks, at most; the last block has the rest. 0 is
-        the paper's: as many as units_per_block.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
@@ -66,12 +68,11 @@ class TrainConfig:
 
     dataset: str = 'digits'
     data: str = ''
-    units_per_block: tuple[int, ...] = (9,)
-    channels: int = 16
+    units_per_block: tuple[int | tuple[int, ...], ...] = (9,)
+    channels: int | tuple[int, ...] = 16
     period: tuple[int, ...] = (1,)
     late_exits: bool = False
     head: str = 'pool'
-    early_units: int = 0
     input_size: int = 32
     backbone: str = ''
     pretrained: str = ''
@@ -128,10 +129,10 @@ class TrainConfig:
         if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
             raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
                              'or one for each of units_per_block')
-        for index, units in enumerate(self.units_per_block):
-            if self.period[index % len(self.period)] > 3 * units:
+        for index, (units, depth) in enumerate(zip(self.units_per_block, self.depths)):
+            if self.period[index % len(self.period)] > depth:
                 raise ValueError(f'period is {list(self.period)}, but the network with {units} '
-                                 f'units_per_block is only {3 * units} units deep; give one that '
+                                 f'units_per_block is only {depth} units deep; give one that '
                                  'is no greater, or one for each of units_per_block')
         if not 0 < self.exit_share <= 1:
             raise ValueError(f'exit_share is {self.exit_share}; it must be in (0, 1]')
@@ -147,15 +148,14 @@ class TrainConfig:
                      'label_smoothing', 'average'):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
-        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'early_units',
-                     'seed'):
+        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
 
     def _check_network(self) -> None:
         if self.backbone:
             _check_choice('backbone', self.backbone, BACKBONES)
-            for name in ('units_per_block', 'channels', 'early_units'):
+            for name in ('units_per_block', 'channels'):
                 if getattr(self, name):
                     raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
                                      'own; leave one of the two out')
@@ -167,12 +167,10 @@ class TrainConfig:
         if self.pretrained:
             raise ValueError(f'pretrained is {self.pretrained!r}, but only backbones have '
                              f'such weights; name one of {", ".join(BACKBONES)}')
-        if self.channels < 1:
-            raise ValueError(f'channels is {self.channels}; it must be at least 1')
         if not self.units_per_block:
             raise ValueError('units_per_block is empty; it must name at least one network')
-        for units, previous in zip(self.units_per_block, (0, *self.units_per_block)):
-            if units <= previous:
+        for depth, previous in zip(self.depths, (0, *self.depths)):
+            if depth <= previous:
                 raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
                                  'positive and, for a sequence, growing')
 
@@ -203,7 +201,14 @@ class TrainConfig:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the networks, and of their folders in the run's: n1, n3, or the backbone."""
-        return tuple(f'n{units}' for units in self.units_per_block) or (self.backbone,)
+        return tuple('n' + '-'.join(map(str, units)) if isinstance(units, tuple) else f'n{units}'
+                     for units in self.units_per_block) or (self.backbone,)
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Units of each network of the paper's kind, without a backbone."""
+        return tuple(sum(block.units for block in make_blocks(units, self.channels))
+                     for units in self.units_per_block)
 
     @classmethod
     def of(cls, values: dict) -> 'TrainConfig':
@@ -235,8 +240,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
-        return {name: list(value) if isinstance(value, tuple) else value
-                for name, value in dataclasses.asdict(self).items()}
+        return {name: _as_json(value) for name, value in dataclasses.asdict(self).items()}
 
 
 def _check_choice(name: str, value: str, allowed) -> None:
@@ -247,11 +251,17 @@ def _check_choice(name: str, value: str, allowed) -> None:
 def _of_type(key: str, value, kind: type):
     """Return `value` as the `kind` that the field `key` has."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    listed = isinstance(value, (list, tuple))
     if kind is tuple:
-        items = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(_of_type(key, item, int) for item in items)
+        return tuple(_of_type(key, item, int) for item in (value if listed else [value]))
+    if listed and key in _BY_BLOCK:
+        return tuple(_of_type(f'each of {key}', item, int) for item in value)
     if kind is float and number and math.isfinite(value):
         return float(value)
     if type(value) is not kind:
         raise ValueError(f'{key} is {value!r}; it must be of type {kind.__name__}')
     return value
+
+
+def _as_json(value):
+    return list(map(_as_json, value)) if isinstance(value, tuple) else value

@@ -64,7 +64,7 @@ def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
     for index, run in enumerate(run for run in results if run.is_eann):
         figure = Figure(figsize=(6, 4.5))
         axes = figure.subplots()
-        evaluation, units = run.evaluation, run.config.units_per_block
+        evaluation, units = run.evaluation, run.config.depths
         base = (units[-1] / units[0]) ** (1 / (len(units) - 1))
         inflation = cost_inflation(base).expected
         errors = [100 * error for error in evaluation.error]

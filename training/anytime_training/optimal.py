@@ -63,7 +63,7 @@ def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, fl
 
     A milestone is at the depth at which OPT has it, rounded. There is no AE.
     """
-    depth = 3 * run.config.units_per_block[-1]
+    depth = run.config.depths[-1]
     points = optimal_points(results, run)
     return {**{name: optimal_plus(points, round(share * depth))
                for name, share in SHARES.items()}, 'AE': math.nan}

@@ -1,4 +1,4 @@
-"""A figure that is not the paper's: error against cost of one network under several recipes."""
+"""A figure that is not the paper's: error against cost under several recipes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,21 +11,23 @@ from matplotlib.figure import Figure
 
 def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
     """
-    Draw a curve for each recipe by which a network was trained as AANN with sieve weights.
+    Draw a curve for each recipe, and network, of AANN with sieve weights.
 
-    OPT by the same recipe, where there is any, is drawn in its colour, at the cost that its exits
-    have in the anytime network.
+    A figure holds those that were trained for as many epochs. OPT by the same recipe, where there
+    is any, is drawn in its colour, at the cost that its exits have in the anytime network.
     """
     chosen = [run for run in results if run.method == 'AANN' and run.scheme == 'sieve']
     optimal = group([run for run in results if run.method == 'OPT'],
                     lambda run: run.setting_of_optimal)
-    for (dataset, model), runs in group(chosen, lambda run: (run.dataset, run.model)).items():
+    for (dataset, epochs), runs in group(
+            chosen, lambda run: (run.dataset, run.config.epochs)).items():
         recipes = group(runs, lambda run: run.setting)
         if len(recipes) < 2:
             continue
         figure = Figure(figsize=(9, 5))
         axes = figure.subplots()
-        for setting, label in zip(recipes, own_parts([each.recipe for each in recipes])):
+        for setting, label in zip(recipes, own_parts([
+                f'{each.model.title}, {each.recipe}'.rstrip(', ') for each in recipes])):
             found = recipes[setting]
             evaluation = found[0].evaluation
             costs = dict(zip(evaluation.depth, (cost / 1e6 for cost in evaluation.cost)))
@@ -37,16 +39,16 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
                       linestyle='', marker='*', color=curve.get_color())
         axes.plot([], [], linestyle='', marker='*', color='grey', label='OPT by the same recipe')
         axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
-                 title=f'AANN, {dataset}, {model.title}')
+                 title=f'AANN, {dataset}, {epochs} epochs')
         axes.legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.12))
-        path = folder / f'recipes_{slug(dataset)}_{slug(model.title.replace("=", ""))}.png'
+        path = folder / f'recipes_{slug(dataset)}_{epochs}_epochs.png'
         figure.savefig(path, dpi=120, bbox_inches='tight')
         yield path
 
 
 def own_parts(recipes: list[str]) -> list[str]:
-    """Return what each recipe has that not all of them have, in words."""
-    parts = [recipe.split(', ') if recipe else [] for recipe in recipes]
+    """Return what each of `recipes` has that not all of them have, in words."""
+    parts = [recipe.split(', ') for recipe in recipes]
     shared = set(parts[0]).intersection(*parts)
     return [', '.join(part for part in each if part not in shared) or 'none of these'
             for each in parts]

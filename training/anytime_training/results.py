@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 import zlib
 
+from anytime_training.architecture import Architecture
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
@@ -27,30 +28,6 @@ _VALIDATION = ' (validation)'
 def slug(text: str) -> str:
     """Return `text` as it can stand in the name of a file and in a link."""
     return re.sub(r'[^\w.-]+', '-', text).strip('-')
-
-
-class Architecture(NamedTuple):
-    """What the network of a run is; a backbone has neither units per block nor channels."""
-
-    units_per_block: tuple[int, ...]
-    channels: int
-    period: tuple[int, ...]
-    backbone: str = ''
-
-    @property
-    def title(self) -> str:
-        """The name that the paper would write, such as n=25, c=32, s=3."""
-        parts = [self.backbone] if self.backbone else [
-            f'n={",".join(map(str, self.units_per_block))}', f'c={self.channels}']
-        if set(self.period) - {1}:
-            parts.append(f's={",".join(map(str, self.period))}')
-        return ', '.join(parts)
-
-    @property
-    def file_name(self) -> str:
-        """The name in those of files, without the period, such as n25_c32."""
-        units = '-'.join(map(str, self.units_per_block))
-        return self.backbone or f'n{units}_c{self.channels}'
 
 
 class Setting(NamedTuple):
@@ -157,9 +134,7 @@ class Result:
     @property
     def model(self) -> Architecture:
         """What the network is."""
-        config = self.config
-        return Architecture(config.units_per_block, config.channels, config.period,
-                            config.backbone)
+        return Architecture.of(self.config)
 
     @property
     def setting(self) -> Setting:

@@ -180,8 +180,6 @@ def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: 
         if config.backbone:
             network = AnytimeBackbone(config.backbone, num_classes, weights=pretrained, **common)
         else:
-            units = config.units_per_block[number]
-            early = config.early_units if 0 < config.early_units < units else None
-            network = AnytimeNetwork(units, config.channels, num_classes, early_units=early,
+            network = AnytimeNetwork(config.units_per_block[number], config.channels, num_classes,
                                      **common)
     return network.to(memory_format=torch.channels_last)
