@@ -38,6 +38,7 @@ def randomise(network):
     randomise(AnytimeNetwork(2, 4, 5)),
     randomise(AnytimeNetwork(3, 4, 5, head='coarse', input_size=16)),
     randomise(AnytimeNetwork(2, 4, 5, head='ladder', input_size=17)),
+    randomise(AnytimeNetwork((0, 1, 2), (4, 6, 8), 5, head='ladder', input_size=16)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, first_exit=first, input_size=16,
                                               head='ladder') for n, first in ((1, 1), (2, 4))])),
     randomise(AnytimeBackbone('mobilenet_v3_small', 5, period=4, input_size=32)),

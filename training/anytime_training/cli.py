@@ -6,7 +6,7 @@ import sys
 from anytime_perception.engine.runners import PRECISIONS, RUNNERS
 from anytime_perception.networks import BACKBONES
 from anytime_training import commands
-from anytime_training.config import OPTIMISERS
+from anytime_training.checks import OPTIMISERS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES

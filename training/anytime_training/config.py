@@ -5,17 +5,11 @@ from dataclasses import dataclass
 import difflib
 import math
 
-from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.blocks import make_blocks
-from anytime_perception.networks.network import HEADS
+from anytime_training.checks import check_choice, check_settings, OPTIMISERS
 from anytime_training.data import DATASETS
-from anytime_training.phases import MODES
-from anytime_training.schedule import SCHEDULES
 from anytime_training.standards import standard_settings
-from anytime_training.strategies import STRATEGIES
-from anytime_training.weights import SCHEMES
 
-OPTIMISERS = 'sgd', 'muon'
 # What the standard settings depend on.
 _KIND = 'dataset', 'backbone', 'optimiser'
 # What may be a list in place of one number: one for each block.
@@ -112,95 +106,11 @@ class TrainConfig:
     validation: bool = False
 
     def __post_init__(self):
-        _check_choice('dataset', self.dataset, DATASETS)
-        _check_choice('weights', self.weights, SCHEMES)
-        _check_choice('strategy', self.strategy, STRATEGIES)
-        _check_choice('schedule', self.schedule, SCHEDULES)
-        _check_choice('mode', self.mode, MODES)
-        _check_choice('head', self.head, HEADS)
-        _check_choice('optimiser', self.optimiser, OPTIMISERS)
-        _check_choice('precision', self.precision, ('auto', 'float32', 'bfloat16'))
-        self._check_network()
-        self._check_boosted()
-        self._check_ladder()
-        if self.optimiser == 'muon' and self.weight_decay:
-            raise ValueError(f'weight_decay is {self.weight_decay}, but optimiser is muon, which '
-                             'has none; leave one of the two out')
-        if len(self.period) not in (1, len(self.names)) or min(self.period) < 1:
-            raise ValueError(f'period is {list(self.period)}; it must be one positive number, '
-                             'or one for each of units_per_block')
-        for index, (units, depth) in enumerate(zip(self.units_per_block, self.depths)):
-            if self.period[index % len(self.period)] > depth:
-                raise ValueError(f'period is {list(self.period)}, but the network with {units} '
-                                 f'units_per_block is only {depth} units deep; give one that '
-                                 'is no greater, or one for each of units_per_block')
-        if not 0 < self.exit_share <= 1:
-            raise ValueError(f'exit_share is {self.exit_share}; it must be in (0, 1]')
-        for name in ('input_size', 'epochs', 'batch_size'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} is {getattr(self, name)}; it must be at least 1')
-        for name in ('lr', 'weights_base'):
-            if not getattr(self, name) > 0:
-                raise ValueError(f'{name} is {getattr(self, name)}; it must be greater than 0')
-        if not 0 <= self.carry <= 1:
-            raise ValueError(f'carry is {self.carry}; it must be in [0, 1]')
-        for name in ('last_share', 'gamma', 'avgl_momentum', 'momentum', 'distillation',
-                     'label_smoothing', 'average'):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f'{name} is {getattr(self, name)}; it must be in [0, 1)')
-        for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f'{name} is {getattr(self, name)}; it must not be negative')
-
-    def _check_network(self) -> None:
-        if self.backbone:
-            _check_choice('backbone', self.backbone, BACKBONES)
-            for name in ('units_per_block', 'channels'):
-                if getattr(self, name):
-                    raise ValueError(f'{name} is given, but the backbone {self.backbone} has its '
-                                     'own; leave one of the two out')
-            if self.optimiser == 'muon':
-                raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
-                                 'so undoes trained weights; train the backbone '
-                                 f'{self.backbone} by sgd')
-            return
-        if self.pretrained:
-            raise ValueError(f'pretrained is {self.pretrained!r}, but only backbones have '
-                             f'such weights; name one of {", ".join(BACKBONES)}')
-        if not self.units_per_block:
-            raise ValueError('units_per_block is empty; it must name at least one network')
-        for depth, previous in zip(self.depths, (0, *self.depths)):
-            if depth <= previous:
-                raise ValueError(f'units_per_block is {list(self.units_per_block)}; it must be '
-                                 'positive and, for a sequence, growing')
-
-    def _check_ladder(self) -> None:
-        if self.head == 'ladder' and self.backbone:
-            raise ValueError(f'head is ladder, which the backbone {self.backbone} cannot have; '
-                             'choose pool or coarse')
-        if self.head == 'ladder' and self.gradient_equilibrium:
-            raise ValueError('head is ladder, whose exits reach the trunk through those after '
-                             'them, too; gradient_equilibrium is for exits that do not')
-
-    def _check_boosted(self) -> None:
-        if (self.boosted or self.carry) and self.weights == 'optimal':
-            raise ValueError('weights is optimal, which trains one exit only, but boosted or '
-                             'carry have exits answer together; leave these out')
-        if not self.boosted:
-            return
-        if self.carry:
-            raise ValueError(f'carry is {self.carry}, but boosted exits carry everything over; '
-                             'leave one of the two out')
-        if self.mode not in ('joint', 'mixed'):
-            raise ValueError(f'boosted is True, but mode {self.mode} trains exits one by one; '
-                             'set mode=joint, or carry=1')
-        if len(self.units_per_block) > 1:
-            raise ValueError('boosted is True, but the networks of a sequence are trained one by '
-                             'one; set carry=1')
+        check_settings(self)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the networks, and of their folders in the run's: n1, n3, or the backbone."""
+        """Names of the networks, and of their folders in the run: n3, n0-1-4, or the backbone."""
         return tuple('n' + '-'.join(map(str, units)) if isinstance(units, tuple) else f'n{units}'
                      for units in self.units_per_block) or (self.backbone,)
 
@@ -228,8 +138,8 @@ class TrainConfig:
                 raise ValueError(f'unknown key {key!r} in the configuration; '
                                  f'did you mean {near!r}?')
         kind = {name: values.get(name, fields[name].default) for name in _KIND}
-        _check_choice('dataset', kind['dataset'], DATASETS)
-        _check_choice('optimiser', kind['optimiser'], OPTIMISERS)
+        check_choice('dataset', kind['dataset'], DATASETS)
+        check_choice('optimiser', kind['optimiser'], OPTIMISERS)
         merged = {**standard_settings(**kind), **values}
         return cls(**{key: _of_type(key, value, type(fields[key].default))
                       for key, value in merged.items()})
@@ -241,11 +151,6 @@ class TrainConfig:
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
         return {name: _as_json(value) for name, value in dataclasses.asdict(self).items()}
-
-
-def _check_choice(name: str, value: str, allowed) -> None:
-    if value not in allowed:
-        raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(allowed)}')
 
 
 def _of_type(key: str, value, kind: type):

@@ -1,0 +1,115 @@
+"""Which settings of a training run are out of range, or cannot go together."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from anytime_perception.networks import BACKBONES
+from anytime_perception.networks.network import HEADS
+from anytime_training.data import DATASETS
+from anytime_training.phases import MODES
+from anytime_training.schedule import SCHEDULES
+from anytime_training.strategies import STRATEGIES
+from anytime_training.weights import SCHEMES
+
+if TYPE_CHECKING:
+    from anytime_training.config import TrainConfig
+
+OPTIMISERS = 'sgd', 'muon'
+
+
+def check_settings(config: 'TrainConfig') -> None:
+    """Raise ValueError, which names the setting and the way out, for what cannot be."""
+    check_choice('dataset', config.dataset, DATASETS)
+    check_choice('weights', config.weights, SCHEMES)
+    check_choice('strategy', config.strategy, STRATEGIES)
+    check_choice('schedule', config.schedule, SCHEDULES)
+    check_choice('mode', config.mode, MODES)
+    check_choice('head', config.head, HEADS)
+    check_choice('optimiser', config.optimiser, OPTIMISERS)
+    check_choice('precision', config.precision, ('auto', 'float32', 'bfloat16'))
+    _check_network(config)
+    _check_boosted(config)
+    _check_ladder(config)
+    if config.optimiser == 'muon' and config.weight_decay:
+        raise ValueError(f'weight_decay is {config.weight_decay}, but optimiser is muon, which '
+                         'has none; leave one of the two out')
+    if len(config.period) not in (1, len(config.names)) or min(config.period) < 1:
+        raise ValueError(f'period is {list(config.period)}; it must be one positive number, '
+                         'or one for each of units_per_block')
+    for index, (units, depth) in enumerate(zip(config.units_per_block, config.depths)):
+        if config.period[index % len(config.period)] > depth:
+            raise ValueError(f'period is {list(config.period)}, but the network with {units} '
+                             f'units_per_block is only {depth} units deep; give one that '
+                             'is no greater, or one for each of units_per_block')
+    if not 0 < config.exit_share <= 1:
+        raise ValueError(f'exit_share is {config.exit_share}; it must be in (0, 1]')
+    for name in ('input_size', 'epochs', 'batch_size'):
+        if getattr(config, name) < 1:
+            raise ValueError(f'{name} is {getattr(config, name)}; it must be at least 1')
+    for name in ('lr', 'weights_base'):
+        if not getattr(config, name) > 0:
+            raise ValueError(f'{name} is {getattr(config, name)}; it must be greater than 0')
+    if not 0 <= config.carry <= 1:
+        raise ValueError(f'carry is {config.carry}; it must be in [0, 1]')
+    for name in ('last_share', 'gamma', 'avgl_momentum', 'momentum', 'distillation',
+                 'label_smoothing', 'average'):
+        if not 0 <= getattr(config, name) < 1:
+            raise ValueError(f'{name} is {getattr(config, name)}; it must be in [0, 1)')
+    for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
+        if not getattr(config, name) >= 0:
+            raise ValueError(f'{name} is {getattr(config, name)}; it must not be negative')
+
+
+def _check_network(config: 'TrainConfig') -> None:
+    if config.backbone:
+        check_choice('backbone', config.backbone, BACKBONES)
+        for name in ('units_per_block', 'channels'):
+            if getattr(config, name):
+                raise ValueError(f'{name} is given, but the backbone {config.backbone} has its '
+                                 'own; leave one of the two out')
+        if config.optimiser == 'muon':
+            raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
+                             'so undoes trained weights; train the backbone '
+                             f'{config.backbone} by sgd')
+        return
+    if config.pretrained:
+        raise ValueError(f'pretrained is {config.pretrained!r}, but only backbones have '
+                         f'such weights; name one of {", ".join(BACKBONES)}')
+    if not config.units_per_block:
+        raise ValueError('units_per_block is empty; it must name at least one network')
+    for depth, previous in zip(config.depths, (0, *config.depths)):
+        if depth <= previous:
+            raise ValueError(f'units_per_block is {list(config.units_per_block)}; it must be '
+                             'positive and, for a sequence, growing')
+
+
+def _check_ladder(config: 'TrainConfig') -> None:
+    if config.head == 'ladder' and config.backbone:
+        raise ValueError(f'head is ladder, which the backbone {config.backbone} cannot have; '
+                         'choose pool or coarse')
+    if config.head == 'ladder' and config.gradient_equilibrium:
+        raise ValueError('head is ladder, whose exits reach the trunk through those after '
+                         'them, too; gradient_equilibrium is for exits that do not')
+
+
+def _check_boosted(config: 'TrainConfig') -> None:
+    if (config.boosted or config.carry) and config.weights == 'optimal':
+        raise ValueError('weights is optimal, which trains one exit only, but boosted or '
+                         'carry have exits answer together; leave these out')
+    if not config.boosted:
+        return
+    if config.carry:
+        raise ValueError(f'carry is {config.carry}, but boosted exits carry everything over; '
+                         'leave one of the two out')
+    if config.mode not in ('joint', 'mixed'):
+        raise ValueError(f'boosted is True, but mode {config.mode} trains exits one by one; '
+                         'set mode=joint, or carry=1')
+    if len(config.units_per_block) > 1:
+        raise ValueError('boosted is True, but the networks of a sequence are trained one by '
+                         'one; set carry=1')
+
+
+def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
+    """Raise ValueError, which names what is allowed, unless `value` is."""
+    if value not in allowed:
+        raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(allowed)}')
