@@ -77,25 +77,32 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return conv
 
 
-def stem(in_channels: int, channels: int, input_size: int, deep: bool = False) -> nn.Sequential:
+def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
     """
     Return the layers before the first unit.
 
     Up to 64x64 pixels this is the paper's bare 3x3 convolution. Larger inputs are first halved by
     strided convolutions (conv3x3, BN, ReLU) until they are at most 64 pixels a side, as ResNets
-    do for 224x224. A `deep` one ends with BN, ReLU, conv3x3, BN, ReLU: where a transition follows
-    rather than a unit, the two convolutions would be a single linear map.
+    do for 224x224.
     """
     layers: list[nn.Module] = []
     for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):
         layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels),
                    nn.ReLU(inplace=True)]
         in_channels = channels
-    layers.append(conv3x3(in_channels, channels))
-    if deep:
-        layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True), conv3x3(channels, channels),
-                   nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, conv3x3(in_channels, channels))
+
+
+def empty_block(channels: int) -> nn.Sequential:
+    """
+    Return what a block without units has: BN, ReLU, conv3x3, BN, ReLU.
+
+    The convolutions before and after it would be a single linear map otherwise. It costs half as
+    much as a unit.
+    """
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True),
+                         conv3x3(channels, channels), nn.BatchNorm2d(channels),
+                         nn.ReLU(inplace=True))
 
 
 def transition(in_channels: int, out_channels: int) -> nn.Conv2d:

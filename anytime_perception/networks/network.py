@@ -27,8 +27,8 @@ class AnytimeNetwork(nn.Module):
     ----------
     units_per_block: the paper's n: units in each of three blocks; or how many each block has, such
         as (0, 1, 5). With few of them before the last, early exits look at the coarse features
-        that an answer takes, rather than at fine ones. A first block without units has a deeper
-        stem (see `layers.stem`).
+        that an answer takes, rather than at fine ones. A block without units has one
+        convolution (see `layers.empty_block`).
     channels: the paper's c: channels of the first block, doubled from block to block; or how many
         each block has.
     num_classes: size of each answer.
@@ -71,12 +71,13 @@ class AnytimeNetwork(nn.Module):
     def _build_stages(self, head: str) -> list[Stage]:
         config = self.config
         units, blocks = [], []  # of each unit: its modules, and the index of its block
-        first = self.blocks[0]
-        before = [layers.stem(config['in_channels'], first.channels, config['input_size'],
-                              deep=not first.units)]
+        before = [layers.stem(config['in_channels'], self.blocks[0].channels,
+                              config['input_size'])]
         for index, block in enumerate(self.blocks):
             if index:
                 before.append(layers.transition(self.blocks[index - 1].channels, block.channels))
+            if not block.units:
+                before.append(layers.empty_block(block.channels))
             for _ in range(block.units):
                 units.append([*before, layers.Unit(block.channels)])
                 blocks.append(index)
