@@ -21,7 +21,7 @@ from test_perception_node import image_message, send
 
 @pytest.fixture
 def anytime(ros, client):
-    anytime = AnytimeClient(client, timeout=5.0)
+    anytime = AnytimeClient(client, timeout=WAIT_SECONDS)
     yield anytime
     anytime.close()
 
@@ -118,7 +118,7 @@ class Deaf(Node):
 
 @pytest.mark.parametrize('seconds, stopped', [(0.1, False), (None, True)])
 def test_a_goal_without_an_answer_is_cancelled(ros, client, seconds, stopped):
-    deaf, anytime, stop = ros.add(Deaf()), AnytimeClient(client, timeout=2.0), threading.Event()
+    deaf, anytime, stop = ros.add(Deaf()), AnytimeClient(client, timeout=4.0), threading.Event()
     if stopped:
         stop.set()
     with pytest.raises(PerceptionError, match='did not answer in time'):
