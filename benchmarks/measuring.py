@@ -1,7 +1,7 @@
 """What the benchmarks share: taking turns, naming the machine, writing JSON."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import json
 import os
 from pathlib import Path
@@ -28,14 +28,15 @@ def networks(text: str) -> list[tuple[int, int]]:
     return [tuple(int(number) for number in item.split(',')) for item in text.split('+')]
 
 
-def network(units: int, channels: int, seed: int = 0) -> AnytimeNetwork:
+def network(units: int | Sequence[int], channels: int | Sequence[int], seed: int = 0,
+            head: str = 'pool') -> AnytimeNetwork:
     """
     Return an evaluation-mode network with normalisations as training leaves them.
 
     With those of a fresh network, folding would have less to do than on a robot.
     """
     torch.manual_seed(seed)
-    result = AnytimeNetwork(units, channels, 10).eval()
+    result = AnytimeNetwork(units, channels, 10, head=head).eval()
     for module in result.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)

@@ -73,7 +73,7 @@ for part in ${parts//,/ }; do
             for model in ${models//,/ }; do
                 [[ $model =~ ^n([0-9]+)-c([0-9]+)$ ]] ||
                     { echo "part recipe needs models such as n9-c16, not $model" >&2; exit 2; }
-                # At no greater cost, and without carry, which OPT cannot have: so that like is compared.
+                # With like exits no dearer than n units in each block; without carry, which OPT cannot have.
                 ours=(--set "units_per_block=[[0,1,$((3 * BASH_REMATCH[1] - 2))]]"
                       --set "channels=${BASH_REMATCH[2]}" --set epochs=300 --set carry=0.0
                       ${settings[@]+"${settings[@]}"})

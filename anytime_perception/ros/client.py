@@ -107,7 +107,8 @@ class AnytimeClient:
         Raises
         ------
         PerceptionError: if the node refuses, which changes nothing, or is not there. It refuses a
-            budget that is too short, and one for the image in flight where none is.
+            budget shorter than the first exit ever took, and one for the image in flight where
+            none is. One that is too short at present only is accepted, with a message.
 
         """
         request = SetBudget.Request(

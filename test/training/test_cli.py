@@ -22,7 +22,7 @@ def error_of(capsys, *arguments):
     ({'epochs': 0}, 'at least 1'),
     ({'lr': -1}, 'greater than 0'),
     ({'weights': 'heavy'}, 'sieve'),
-    ({'units_per_block': [3, 3]}, 'growing'),
+    ({'units_per_block': [3, 3]}, 'growing'), ({'units_per_block': [0, 1, 4]}, 'in [[0, 1, 4]]'),
     ({'units_per_block': [[0, 1, 2], 1]}, 'growing'),
     ({'units_per_block': [[1, [2], 3]]}, 'each of units_per_block is [2]'),
     ({'units_per_block': [[1, 1]], 'channels': [2, 4, 8]}, 'each of 2 blocks'),
