@@ -16,7 +16,7 @@ from launch_ros.substitutions import FindPackageShare
 
 ARGUMENTS = {
     'model': (None, 'Path of the model file.'),
-    'images': (None, 'Folder of class folders of pictures, or a video, or the number of a webcam.'),
+    'images': (None, 'Folder of class folders of pictures, a video, or the number of a webcam.'),
     'device': ('', 'auto, cpu, cuda or cuda:N.'),
     'rate': ('15.0', 'Camera frames per second.'),
     'seconds': ('30.0', 'How long the planner plays; everything ends with it.'),
