@@ -29,7 +29,7 @@ def pictures(folder: Path, model: model_file.Model, per_class: int):
 def main() -> None:
     """Measure, print and write."""
     parser = measuring.parser(__doc__)
-    parser.add_argument('--model', type=Path, default=Path('models/cifar10-n3-c16.safetensors'))
+    parser.add_argument('--model', type=Path, default=Path('models/cifar10-aann.safetensors'))
     parser.add_argument('--images', type=Path, required=True, help='folder of class folders')
     parser.add_argument('--per-class', type=int, default=200, help='pictures (%(default)s)')
     arguments = parser.parse_args()

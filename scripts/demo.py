@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 
-SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-n3-c16.safetensors'
+SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-aann.safetensors'
 _SHARED_MEMORY = Path('/dev/shm')
 _PR_SET_PDEATHSIG = 1
 _STOP_SECONDS = 10

@@ -10,7 +10,7 @@ from anytime_perception.model_file import load, ModelFileError
 from anytime_perception.pictures import film, find_pictures, read_picture
 import numpy as np
 
-_SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-n3-c16.safetensors'
+_SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-aann.safetensors'
 
 
 def pictures(source: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -102,7 +102,7 @@ def test_python_examples_run(page, model_path, tmp_path, monkeypatch, capsys, re
         request.getfixturevalue('perception_elsewhere')
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / 'picture.png'), picture)
-    for path in ('model.safetensors', 'models/cifar10-n3-c16.safetensors'):
+    for path in ('model.safetensors', 'models/cifar10-aann.safetensors'):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(model_path.read_bytes())
     monkeypatch.chdir(tmp_path)
