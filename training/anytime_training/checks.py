@@ -78,8 +78,7 @@ def _check_network(config: 'TrainConfig') -> None:
     if not config.units_per_block:
         raise ValueError('units_per_block is empty; it must name at least one network')
     if 0 in config.units_per_block or list(config.depths) != sorted(set(config.depths)):
-        units = [list(each) if isinstance(each, tuple) else each
-                 for each in config.units_per_block]
+        units = config.to_dict()['units_per_block']
         raise ValueError(f'units_per_block is {units}; it must be positive and, for a sequence of '
                          'networks, growing. The units of each block of one network are a list '
                          'in the list, as in [[0, 1, 4]]')
