@@ -13,7 +13,8 @@ import math
 from pathlib import Path
 
 from anytime_perception.files import write_atomically
-from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import (
+    AnytimeBackbone, AnytimeNetwork, AnytimeSequence, StagedNetwork)
 from anytime_perception.networks.blocks import BLOCKS
 from anytime_perception.preprocessing import Preprocessing
 from safetensors import SafetensorError
@@ -57,7 +58,7 @@ class Model:
 
     """
 
-    network: AnytimeNetwork | AnytimeSequence
+    network: StagedNetwork
     class_ids: tuple[str, ...]
     preprocessing: Preprocessing
     measured: Measured | None = None
@@ -85,7 +86,7 @@ class Model:
             raise ValueError(f'carry is {self.carry}; its numbers must not be negative')
 
     @classmethod
-    def bare(cls, network: AnytimeNetwork | AnytimeSequence) -> 'Model':
+    def bare(cls, network: StagedNetwork) -> 'Model':
         """
         Wrap a network without labels or preprocessing of its own.
 
@@ -161,7 +162,7 @@ def load(path: str | Path) -> Model:
         raise ModelFileError(f'{path} is damaged: {error!r}') from error
 
 
-def _members(network: AnytimeNetwork | AnytimeSequence) -> list[AnytimeNetwork]:
+def _members(network: StagedNetwork) -> list[StagedNetwork]:
     return list(network.networks) if isinstance(network, AnytimeSequence) else [network]
 
 
@@ -179,7 +180,7 @@ def _parse_header(data: bytes) -> dict:
     return header
 
 
-def _build(header: dict) -> AnytimeNetwork | AnytimeSequence:
+def _build(header: dict) -> StagedNetwork:
     """Return the network of a header, without memory for its weights yet."""
     for config in header['networks']:
         units = config.get('units_per_block', 0)

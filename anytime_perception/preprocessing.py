@@ -34,7 +34,7 @@ def square(image: np.ndarray, size: int) -> np.ndarray:
     top, left = (height - side) // 2, (width - side) // 2
     image = image[top:top + side, left:left + side]
     if side == size:
-        return np.ascontiguousarray(image)
+        return image.copy()  # torch warns of a view of a message, which is read-only
     return cv2.resize(
         image, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
 

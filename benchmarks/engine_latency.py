@@ -20,7 +20,7 @@ import torch
 
 def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -> np.ndarray:
     """Return the median seconds of the stages, run by the engine's own runner while it is idle."""
-    runner, seconds = engine._refiner._runner, []
+    runner, seconds = engine._worker.refiner.runner, []
     images = engine.model.preprocessing(image)
     with torch.inference_mode():
         for _ in range(passes):
@@ -38,7 +38,7 @@ def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -
 
 def note_ends(engine: AnytimeEngine) -> list[float]:
     """Have the engine's runner leave the moment of its last return in the list, which is given."""
-    runner, end = engine._refiner._runner, [0.0]
+    runner, end = engine._worker.refiner.runner, [0.0]
     run = runner.run
 
     def timed(images, answered):
@@ -76,7 +76,7 @@ def measure(units: int, channels: int, arguments) -> dict:
                 answers.append(time.perf_counter() - started)
                 stopped = time.monotonic()
                 assert answer.arrival == image_pass.arrival
-            while engine._idle_since < submitted:
+            while engine._worker.idle_since < submitted:
                 time.sleep(2e-5)
             if in_time:
                 stops.append(idle[0] - stopped - stages.max())

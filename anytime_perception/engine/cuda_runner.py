@@ -7,7 +7,7 @@ kernels. A captured graph is launched at once, so the time between two exits is 
 
 from anytime_perception.engine.folding import fold_stages
 from anytime_perception.engine.runner import Answered
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.layers import probabilities
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class CudaGraphRunner:
 
     name = 'cuda_graphs'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+    def __init__(self, network: StagedNetwork, device: torch.device,
                  dtype: torch.dtype = torch.float32):
         self._stream = torch.cuda.Stream(device)
         self._staging = torch.zeros(network.image_shape, dtype=dtype).pin_memory()
@@ -52,7 +52,7 @@ class CudaGraphRunner:
             if not answered(answer.numpy().copy()):
                 return
 
-    def _capture(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+    def _capture(self, network: StagedNetwork, device: torch.device,
                  dtype: torch.dtype) -> None:
         stages = fold_stages(network, device, dtype)
         # Held, since graphs know their weights by address only.

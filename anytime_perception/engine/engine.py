@@ -1,42 +1,20 @@
-"""The engine: one worker thread, a place for the newest image, and an answer at any moment."""
+"""The engine: hand in the newest image, and have an answer at any moment."""
 
-import atexit
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass
-import logging
 import math
-import threading
 import time
 from typing import Any
 
-from anytime_perception.engine.answers import Answers
 from anytime_perception.engine.budget import Budget
 from anytime_perception.engine.device import choose_device
 from anytime_perception.engine.image_pass import ImagePass
-from anytime_perception.engine.places import Places
 from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
-from anytime_perception.engine.refiner import Refiner
-from anytime_perception.engine.runners import make_runner
+from anytime_perception.engine.worker import Counts, Worker
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.model_file import Model
 import numpy as np
-import torch
 from torch import nn
-
-_logger = logging.getLogger(__name__)
-_MOST_FAILURES = 5  # of the network in a row, after which there is no point in going on
-
-
-@dataclass
-class Counts:
-    """What became of the images since the engine was made."""
-
-    submitted: int = 0
-    replaced: int = 0  # by a newer one, before being started
-    started: int = 0
-    failed: int = 0
 
 
 class AnytimeEngine:
@@ -58,19 +36,13 @@ class AnytimeEngine:
     hysteresis: how many times as likely a class must be as the answer before to replace it, from
         1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`. A
         new one counts from the next image on.
-    threads: CPU threads of the network. One by default: more are quicker on an idle machine, but
-        on a busy one they wait for each other at every layer, and a pass takes many times as long.
+    threads: CPU threads of the network, and of OpenCV in this process. One by default: more are
+        quicker on an idle machine, but on a busy one they wait for each other at every layer, and
+        a pass takes many times as long.
     runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that
         can be had.
     precision: 'float32', in which models are evaluated, or 'bfloat16', quicker where the device
         has it; answers then differ by about a hundredth.
-
-    Attributes
-    ----------
-    profile: latency of each exit, measured on this device before the constructor returns.
-    runner: the name of the runner that was chosen.
-    counts: what became of the images.
-    failure: why the engine closed by itself: the network failed again and again; else None.
 
     Raises
     ------
@@ -88,28 +60,9 @@ class AnytimeEngine:
         check_hysteresis(hysteresis)
         self.model = model if isinstance(model, Model) else Model.bare(model)
         self.device = choose_device(device)
-        self.budget = Budget.of(budget)
-        self.runner = runner
         self.precision = precision
-        self.counts = Counts()
-        self.failure: Exception | None = None
-        self._threads = threads
-        self._answers = Answers()
-        self._places = Places()
-        self._closing = False
-        self._idle_since = 0.0  # when the worker last had nothing to do; benchmarks look at it
-        self._wake = threading.Condition(threading.Lock())
-        ready: Future[Refiner] = Future()
-        self._worker = threading.Thread(
-            target=self._work, args=(ready,), name='anytime_engine', daemon=True)
-        self._worker.start()
-        # A program that ends while the network runs would abort: the thread can't be ended then.
-        atexit.register(self.close)
-        try:
-            self._refiner = ready.result()
-        except Exception:
-            self.close()
-            raise
+        self.budget = budget
+        self._worker = Worker(self.model, self.device, threads, runner, precision)
         self.confidence = confidence
         self.hysteresis = hysteresis
 
@@ -120,27 +73,51 @@ class AnytimeEngine:
         self.close()
 
     @property
+    def runner(self) -> str:
+        """The name of the runner that was chosen."""
+        return self._worker.refiner.runner.name
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the images."""
+        return self._worker.counts
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why the engine closed by itself: the network failed again and again; else None."""
+        return self._worker.failure
+
+    @property
+    def budget(self) -> Budget:
+        """The standing budget, of images that come without one; seconds or None may be set."""
+        return self._budget
+
+    @budget.setter
+    def budget(self, value: float | Budget | None) -> None:
+        self._budget = Budget.of(value)
+
+    @property
     def profile(self) -> LatencyProfile:
         """Latency of each exit on this device."""
-        return self._refiner.profile
+        return self._worker.refiner.profile
 
     @property
     def confidence(self) -> float | None:
         """Refining stops once the answer has this probability; None for never."""
-        return self._refiner.confidence
+        return self._worker.refiner.confidence
 
     @confidence.setter
     def confidence(self, value: float | None) -> None:
-        self._refiner.confidence = _probability(value)
+        self._worker.refiner.confidence = _probability(value)
 
     @property
     def hysteresis(self) -> float:
         """How many times as likely a class must be as the answer before to replace it."""
-        return self._refiner.hysteresis
+        return self._worker.refiner.hysteresis
 
     @hysteresis.setter
     def hysteresis(self, value: float) -> None:
-        self._refiner.hysteresis = check_hysteresis(value)
+        self._worker.refiner.hysteresis = check_hysteresis(value)
 
     @property
     def newest(self) -> Refinement | None:
@@ -149,7 +126,7 @@ class AnytimeEngine:
 
         None before the first. Never waits.
         """
-        return self._answers.newest(None)
+        return self._worker.answers.newest(None)
 
     def refine(self, image: np.ndarray,
                budget: float | Budget | None = None) -> Iterator[Refinement]:
@@ -205,15 +182,7 @@ class AnytimeEngine:
         budget = self.budget if budget is None else Budget.of(budget)
         image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure, stream,
                                exclusive)
-        with self._wake:
-            if self._closing:
-                raise RuntimeError('the engine is closed') from self.failure
-            replaced = self._places.put(image_pass)
-            self.counts.submitted += 1
-            self.counts.replaced += replaced is not None
-            self._wake.notify()
-        if replaced is not None:
-            replaced.drop()
+        self._worker.put(image_pass)
         return image_pass
 
     def preempt(self, stream: Hashable | None = None) -> Refinement | None:
@@ -224,10 +193,10 @@ class AnytimeEngine:
         refinement, and the image in flight stops at its first exit. None if nothing was ever
         answered. With `stream`, only that stream's images are looked at and stopped.
         """
-        current = self._answers.in_flight(stream)
+        current = self._worker.answers.in_flight(stream)
         if current is not None:
             current.stop(Status.PREEMPTED)
-        return self._answers.newest(stream)
+        return self._worker.answers.newest(stream)
 
     def set_budget(self, budget: float | Budget | None, current_only: bool = False,
                    stream: Hashable | None = None) -> bool:
@@ -246,7 +215,7 @@ class AnytimeEngine:
         if not current_only:
             self.budget = budget
             return True
-        current = self._answers.in_flight(stream)
+        current = self._worker.answers.in_flight(stream)
         return current is not None and current.set_budget(budget)
 
     def reset(self) -> None:
@@ -256,76 +225,11 @@ class AnytimeEngine:
         What had an answer has its final one, and its listener has heard of it, when this returns;
         what had none ends at its first. Not to be called by a listener.
         """
-        with self._wake:
-            waiting = self._places.clear()
-            self._answers.forget()
-        for image_pass in waiting:
-            image_pass.drop()
-        current = self._answers.current
-        if current is not None:
-            current.stop(Status.PREEMPTED)
-            current.settle()
+        self._worker.reset()
 
     def close(self) -> None:
         """Stop after the stage in flight and end the worker thread; safe to call twice."""
-        self._close_entry()
-        self._worker.join()
-        atexit.unregister(self.close)
-
-    def _close_entry(self, error: Exception | None = None) -> None:
-        """Take nothing more; what waits ends, or fails with `error`."""
-        with self._wake:
-            self._closing = True
-            waiting = self._places.clear()
-            self._wake.notify()
-        for image_pass in waiting:
-            image_pass.drop(error)
-
-    def _work(self, ready: Future) -> None:
-        """Run on the worker thread: prepare and measure, then refine whatever image is newest."""
-        try:
-            torch.set_num_threads(self._threads)
-            with torch.inference_mode():
-                runner = make_runner(self.model.network, self.device, self._threads, self.runner,
-                                     self.precision)
-                self.runner = runner.name
-                refiner = Refiner(self.model, runner)
-        except Exception as error:
-            ready.set_exception(error)
-            return
-        ready.set_result(refiner)
-        with torch.inference_mode():
-            while (image_pass := self._take()) is not None:
-                try:
-                    refiner.refine(
-                        image_pass, max(0.0, self._idle_since - image_pass.arrival),
-                        lambda: self._places.supersede(image_pass, self._answers.started),
-                        lambda: self._closing)
-                except Exception as error:
-                    self.counts.failed += 1
-                    if image_pass.ended:
-                        _logger.warning('an image failed after it was stopped: %r', error)
-                    image_pass.drop(error)
-                    if refiner.failures_in_a_row >= _MOST_FAILURES:
-                        self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        _logger.error('the network failed %d times in a row, so the engine closes: %s',
-                      _MOST_FAILURES, error)
-        self.failure = error
-        self._close_entry(error)
-
-    def _take(self) -> ImagePass | None:
-        """Wait for an image and make it the one in flight; None when the engine closes."""
-        with self._wake:
-            self._idle_since = time.monotonic()
-            self._wake.wait_for(lambda: self._places or self._closing)
-            if self._closing:
-                return None
-            image_pass = self._places.take()
-            self._answers.begin(image_pass)
-            self.counts.started += 1
-            return image_pass
+        self._worker.close()
 
 
 def _probability(value: float | None) -> float | None:

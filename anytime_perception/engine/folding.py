@@ -6,7 +6,7 @@ The function stays the same, with fewer passes over memory.
 
 import copy
 
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.ladder import Ladder
 from anytime_perception.networks.layers import CoarseExit, Unit
 import torch
@@ -43,11 +43,13 @@ def fold(module: nn.Module) -> nn.Module:
     return _fold(module).eval()
 
 
-def fold_stages(network: AnytimeNetwork | AnytimeSequence, device: torch.device, dtype: torch.dtype
+def fold_stages(network: StagedNetwork, device: torch.device, dtype: torch.dtype
                 ) -> list[tuple[nn.Module, nn.Module | None, bool]]:
     """Return (trunk, head, takes_image) of each stage of `network`, folded and channels-last."""
-    return [(fold(stage.trunk).to(device, dtype, memory_format=torch.channels_last),
-             None if stage.head is None else fold(stage.head).to(device, dtype),
+    def placed(module: nn.Module) -> nn.Module:
+        return fold(module).to(device, dtype, memory_format=torch.channels_last)
+
+    return [(placed(stage.trunk), None if stage.head is None else placed(stage.head),
              stage.takes_image) for stage in network.stages]
 
 

@@ -51,6 +51,11 @@ class ImagePass:
         self._on_failure = on_failure
 
     @property
+    def _budget(self) -> float:
+        """Seconds from arrival to the deadline, as it is now."""
+        return self.deadline - self.arrival
+
+    @property
     def ended(self) -> bool:
         """Whether the pass has its final status; nothing is added to it any more."""
         return self.status.final
@@ -62,7 +67,7 @@ class ImagePass:
                 if self.status.final:
                     break
                 if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
-                    refinement = refinement.with_status(self._stop_at_first)
+                    refinement = refinement.ended(self._stop_at_first, self._budget)
                 self._append(refinement)
             self._changed.notify_all()
         self._deliver()
@@ -79,7 +84,7 @@ class ImagePass:
             if self.newest is None:
                 self._stop_at_first = self._stop_at_first or status
                 return
-            self._append(self.newest.with_status(status))
+            self._append(self.newest.ended(status, self._budget))
             self._changed.notify_all()
         self._deliver()
 
@@ -88,6 +93,7 @@ class ImagePass:
         if self._on_refinement is not None:
             with self._delivering:
                 self._hand_over()
+            self._deliver()  # what was added while the lock was still held
 
     def drop(self, error: Exception | None = None) -> None:
         """
@@ -111,12 +117,14 @@ class ImagePass:
         """
         Change the budget of this image; it still counts from the image's arrival.
 
-        Returns whether that was possible: the pass has not ended.
+        Returns whether that was possible: the pass has not ended, nor been told to.
         """
         with self._changed:
+            if self.status.final or self._stop_at_first is not None:
+                return False
             self.deadline = budget.deadline_for(self.arrival)
             self._changed.notify_all()
-            return not self.status.final
+            return True
 
     def refinements(self) -> Iterator[Refinement]:
         """
@@ -153,7 +161,7 @@ class ImagePass:
                 self._changed.wait(
                     None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
             elif self.newest is not None:
-                self._append(self.newest.with_status(Status.BUDGET_SPENT))
+                self._append(self.newest.ended(Status.BUDGET_SPENT, self._budget))
                 self._changed.notify_all()
             else:
                 self._changed.wait()  # the first exit is always waited for

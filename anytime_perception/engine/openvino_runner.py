@@ -11,7 +11,7 @@ from anytime_perception.engine.folding import fold
 from anytime_perception.engine.openvino_graph import add_layers
 from anytime_perception.engine.openvino_report import Report, Reporter
 from anytime_perception.engine.runner import Answered
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence, Stage
+from anytime_perception.networks import Stage, StagedNetwork
 import numpy as np
 import openvino
 from openvino import InferRequest, Node
@@ -39,7 +39,7 @@ class OpenvinoRunner:
 
     name = 'openvino'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, threads: int,
+    def __init__(self, network: StagedNetwork, threads: int,
                  precision: str = 'float32'):
         self._settings = settings(threads, precision)
         self._images = np.zeros(network.image_shape, np.float32)

@@ -37,8 +37,8 @@ class Refinement:
     class_index: the answer: the most likely class, or with hysteresis one that is held.
     confidence: its probability.
     elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
-    budget: seconds from the image's arrival to its deadline, as known when this was answered; inf
-        for none.
+    budget: seconds from the image's arrival to its deadline, as known when this was answered, or,
+        of the last one, when the image ended; inf for none.
     status: whether, and why, it is the last of its image.
     tag: what was handed in with the image, untouched.
 
@@ -58,10 +58,10 @@ class Refinement:
     status: Status
     tag: Any = None
 
-    def with_status(self, status: Status) -> 'Refinement':
-        """Return the same answer with another status; quicker than dataclasses.replace."""
+    def ended(self, status: Status, budget: float) -> 'Refinement':
+        """Return the same answer as the last of its image; quicker than dataclasses.replace."""
         other = object.__new__(Refinement)
-        other.__dict__.update(self.__dict__, status=status)
+        other.__dict__.update(self.__dict__, status=status, budget=budget)
         return other
 
     @property

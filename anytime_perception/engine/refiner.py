@@ -20,6 +20,7 @@ class Refiner:
 
     Attributes
     ----------
+    runner: runs the network on the device.
     profile: latency of each exit on this device.
     confidence: stop refining once the answer has this probability; None for never.
     hysteresis: how many times as likely a class must be as the answer before to replace it.
@@ -29,7 +30,7 @@ class Refiner:
 
     def __init__(self, model: Model, runner: Runner):
         self._model = model
-        self._runner = runner
+        self.runner = runner
         exits, whole = model.network.exits, model.network.exits[-1].cost
         # What every refinement of an exit says: the first fields of Refinement.
         self._exits = [(index, len(exits), stage.network_index, stage.depth, stage.cost,
@@ -75,7 +76,7 @@ class Refiner:
             image = image_pass.image
             images = self._model.preprocessing(image() if callable(image) else image)
             try:
-                self._runner.run(images, answered)
+                self.runner.run(images, answered)
             except Exception:
                 self.failures_in_a_row += 1
                 raise

@@ -4,7 +4,7 @@ import logging
 
 from anytime_perception.engine.runner import answers, Runner
 from anytime_perception.engine.torch_runner import TorchRunner
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import StagedNetwork
 import numpy as np
 import torch
 
@@ -25,7 +25,7 @@ class RunnerError(ValueError):
     """
 
 
-def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device, threads: int,
+def make_runner(network: StagedNetwork, device: torch.device, threads: int,
                 name: str = 'auto', precision: str = 'float32') -> Runner:
     """
     Return the runner called `name` for a network on a device.
@@ -64,7 +64,7 @@ def make_runner(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
     return plain
 
 
-def _quicker(network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+def _quicker(network: StagedNetwork, device: torch.device,
              threads: int, precision: str) -> Runner:
     if device.type == 'cpu':
         from anytime_perception.engine.openvino_runner import OpenvinoRunner

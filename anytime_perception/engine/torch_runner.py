@@ -2,7 +2,7 @@
 
 from anytime_perception.engine.folding import fold_stages
 from anytime_perception.engine.runner import Answered
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.layers import probabilities
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ class TorchRunner:
 
     name = 'torch'
 
-    def __init__(self, network: AnytimeNetwork | AnytimeSequence, device: torch.device,
+    def __init__(self, network: StagedNetwork, device: torch.device,
                  dtype: torch.dtype = torch.float32):
         self._form = {'device': device, 'dtype': dtype, 'memory_format': torch.channels_last}
         self._none = np.zeros((0, network.num_classes), np.float32)

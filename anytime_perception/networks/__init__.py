@@ -5,6 +5,7 @@ from anytime_perception.networks.cost import count_macs
 from anytime_perception.networks.network import AnytimeNetwork
 from anytime_perception.networks.sequence import AnytimeSequence
 from anytime_perception.networks.stage import Stage
+from anytime_perception.networks.staged import StagedNetwork
 
 __all__ = ['AnytimeBackbone', 'AnytimeNetwork', 'AnytimeSequence', 'BACKBONES', 'Stage',
-           'count_macs']
+           'StagedNetwork', 'count_macs']

@@ -3,21 +3,22 @@
 from typing import Any
 
 from anytime_perception.networks import layers
+from anytime_perception.networks.blocks import check_count
 from anytime_perception.networks.cost import count_macs
-from anytime_perception.networks.stage import count_stage_costs, cut_stages, run_stages, Stage
+from anytime_perception.networks.stage import count_stage_costs, cut_stages
+from anytime_perception.networks.staged import StagedNetwork
 from torch import nn, Tensor
 
 BACKBONES = ('resnet18', 'resnet34', 'resnet50', 'mobilenet_v3_small', 'mobilenet_v3_large',
              'convnext_tiny', 'convnext_small')
 
 
-class AnytimeBackbone(nn.Module):
+class AnytimeBackbone(StagedNetwork):
     """
     A torchvision network with an exit every `period` of its blocks, the last always.
 
     A unit is a residual block (ResNet, ConvNeXt) or an inverted residual (MobileNetV3); what comes
-    before the first belongs to it. It has the attributes of AnytimeNetwork and goes where one
-    goes. Only making one needs torchvision.
+    before the first belongs to it. Only making one needs torchvision.
 
     Parameters
     ----------
@@ -45,9 +46,7 @@ class AnytimeBackbone(nn.Module):
         self.config = {'backbone': backbone, 'num_classes': num_classes, 'period': period,
                        'first_exit': first_exit, 'input_size': input_size, 'head': head}
         for name in ('num_classes', 'period', 'first_exit', 'input_size'):
-            value = self.config[name]
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f'{name} is {value!r}; it must be a positive integer')
+            check_count(name, self.config[name])
         units = _units(_torchvision_network(backbone, weights))
         self.depth = len(units)
         self.num_classes = num_classes
@@ -61,15 +60,6 @@ class AnytimeBackbone(nn.Module):
             units, lambda depth: layers.HEADS[head](channels[depth - 1], num_classes), period,
             first_exit))
         count_stage_costs(self.stages, self.image_shape)
-
-    @property
-    def exits(self) -> list[Stage]:
-        """The stages that answer, in order."""
-        return [stage for stage in self.stages if stage.head is not None]
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (N, 3, H, W) to the logits (N, num_classes) of every exit, in order."""
-        return list(run_stages(self.stages, images))
 
 
 def _torchvision_network(name: str, weights: dict[str, Tensor] | None) -> Any:

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from anytime_perception.networks import layers
 from anytime_perception.networks.blocks import check_count, make_blocks
 from anytime_perception.networks.ladder import add_ladder, LadderExit
-from anytime_perception.networks.stage import count_stage_costs, cut_stages, run_stages, Stage
-from torch import nn, Tensor
+from anytime_perception.networks.stage import count_stage_costs, cut_stages, Stage
+from anytime_perception.networks.staged import StagedNetwork
+from torch import nn
 
 HEADS = {**layers.HEADS, 'ladder': LadderExit}
 
 
-class AnytimeNetwork(nn.Module):
+class AnytimeNetwork(StagedNetwork):
     """
     Blocks of residual units with an exit every `period` units.
 
@@ -89,12 +90,3 @@ class AnytimeNetwork(nn.Module):
         if head == 'ladder':
             add_ladder(stages, [blocks[stage.depth - 1] for stage in stages])
         return stages
-
-    @property
-    def exits(self) -> list[Stage]:
-        """The stages that answer, in order."""
-        return [stage for stage in self.stages if stage.head is not None]
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Map images (N, in_channels, H, W) to logits (N, num_classes) of every exit, in order."""
-        return list(run_stages(self.stages, images))

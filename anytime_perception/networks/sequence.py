@@ -4,11 +4,12 @@ from collections.abc import Sequence
 import itertools
 
 from anytime_perception.networks.network import AnytimeNetwork
-from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
-from torch import nn, Tensor
+from anytime_perception.networks.stage import count_stage_costs, Stage
+from anytime_perception.networks.staged import StagedNetwork
+from torch import nn
 
 
-class AnytimeSequence(nn.Module):
+class AnytimeSequence(StagedNetwork):
     """
     Anytime networks run one after the other, in order of depth, each on the image itself.
 
@@ -60,16 +61,3 @@ class AnytimeSequence(nn.Module):
                 stages.append(Stage(stage.trunk, head, stage.depth, index, stage.takes_image))
             reported_from = network.depth
         return stages
-
-    @property
-    def exits(self) -> list[Stage]:
-        """The stages that answer, in order."""
-        return [stage for stage in self.stages if stage.head is not None]
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """
-        Map images to the logits of every reported exit, in order.
-
-        Images are (N, in_channels, H, W), logits (N, num_classes).
-        """
-        return list(run_stages(self.stages, images))

@@ -12,6 +12,7 @@ import time
 from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
 from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
+import cv2
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -169,7 +170,7 @@ def test_streams_have_a_place_each_and_the_earliest_deadline_goes_first(gated):
         image_pass._on_refinement = lambda r, name=image_pass.stream: order.append(name)
     for expected in (exclusive, newer, late):
         gates[0].wait_until_reached()
-        assert engine._answers.current is expected
+        assert engine._worker.answers.current is expected
         for gate in gates:
             gate.let_through()
         last = list(expected.refinements())[-1]
@@ -192,7 +193,7 @@ def test_another_stream_s_image_waits_for_its_share_and_an_exclusive_one_for_nob
     goal = engine.submit(IMAGE, stream='goal', exclusive=True)
     gates[0].let_through()
     gates[0].wait_until_reached()
-    assert engine._answers.current is goal
+    assert engine._worker.answers.current is goal
     engine.submit(IMAGE, stream='b')
     assert finish(gates, goal).status is Status.COMPLETE
 
@@ -273,8 +274,8 @@ def test_a_network_that_always_fails_closes_the_engine_and_says_so(gated):
     for _ in range(5):
         with pytest.raises(ArithmeticError):
             list(engine.refine(IMAGE))
-    engine._worker.join(20)
-    with pytest.raises(RuntimeError, match='closed') as caught:
+    engine._worker._thread.join(20)
+    with pytest.raises(RuntimeError, match='closed: .*fell off the bus') as caught:
         engine.submit(IMAGE)
     assert caught.value.__cause__ is gates[1].error is engine.failure
 
@@ -289,7 +290,7 @@ def test_closing_in_the_middle_of_a_pass_ends_it_and_the_thread():
     closer.start()
     gates[1].let_through()
     closer.join(20)
-    assert not closer.is_alive() and not engine._worker.is_alive() and image_pass.ended
+    assert not closer.is_alive() and not engine._worker._thread.is_alive() and image_pass.ended
     with pytest.raises(RuntimeError, match='closed'):
         engine.submit(IMAGE)
     engine.close()
@@ -310,7 +311,8 @@ def test_a_fresh_network_is_taken_as_it_is_and_left_as_it_was():
     before = copy.deepcopy(network.state_dict())
     with AnytimeEngine(network, runner='torch') as engine:
         assert list(engine.refine(IMAGE))[-1].status is Status.COMPLETE
-        ours = {tensor.data_ptr() for tensor in engine._refiner._runner._stages[0][0].parameters()}
+        trunk = engine._worker.refiner.runner._stages[0][0]
+        ours = {tensor.data_ptr() for tensor in trunk.parameters()}
     assert network.training
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert not ours & {tensor.data_ptr() for tensor in network.parameters()}
@@ -409,6 +411,24 @@ def test_no_refinement_but_the_first_is_ever_late(engine, budget):
 def engine():
     with AnytimeEngine(AnytimeNetwork(5, 8, 3).eval()) as engine:
         yield engine
+
+
+def test_opencv_keeps_to_the_engine_s_threads():
+    cv2.setNumThreads(2)
+    with AnytimeEngine(AnytimeNetwork(1, 4, 3), runner='torch'):
+        assert cv2.getNumThreads() == 1
+
+
+def test_a_standing_budget_may_be_set_as_seconds(engine):
+    before = engine.budget
+    try:
+        engine.budget = 0.25
+        assert engine.budget == Budget(0.25)
+        with pytest.raises(ValueError, match='must be positive'):
+            engine.budget = -1
+        assert engine.budget == Budget(0.25)
+    finally:
+        engine.budget = before
 
 
 def test_an_absolute_deadline_is_one():

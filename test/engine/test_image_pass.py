@@ -151,6 +151,44 @@ def test_settling_waits_for_the_listener_and_leaves_it_nothing_to_hear():
     worker.join()
 
 
+def test_what_is_added_while_settling_lets_go_is_heard_of():
+    heard = []
+    image_pass = ImagePass(None, time.monotonic(), Budget(), on_refinement=heard.append)
+    lock = image_pass._delivering
+
+    class Late:
+        """Has an answer added at the very last moment that the lock is held."""
+
+        def __enter__(self):
+            lock.acquire()
+
+        def __exit__(self, *_exception):
+            image_pass.add(refinement(0))
+            lock.release()
+
+        acquire, release = lock.acquire, lock.release
+
+    image_pass._delivering = Late()
+    image_pass.settle()
+    assert [answer.exit_index for answer in heard] == [0]
+
+
+def test_the_last_answer_says_the_budget_that_ended_it():
+    image_pass = ImagePass(None, 100.0, Budget())
+    image_pass.add(refinement(0))
+    assert image_pass.set_budget(Budget(0.25))
+    image_pass.stop(Status.BUDGET_SPENT)
+    assert image_pass.newest.budget == 0.25
+    assert not image_pass.set_budget(Budget(0.5))
+
+
+def test_a_pass_that_was_told_to_stop_takes_no_budget():
+    image_pass = ImagePass(None, 100.0, Budget())
+    image_pass.stop(Status.PREEMPTED)
+    assert not image_pass.set_budget(Budget(0.25))
+    assert image_pass.deadline == math.inf
+
+
 def test_many_threads_stopping_at_once_leave_one_final_status_and_the_right_order():
     for _ in range(100):
         heard = []

@@ -5,7 +5,7 @@ import contextlib
 import os
 
 from anytime_perception import engine
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import StagedNetwork
 import torch
 from torch import Tensor
 
@@ -28,14 +28,14 @@ def choose_device(name: str) -> torch.device:
                          f'is there ({error})') from error
 
 
-def is_small(network: AnytimeNetwork, batch_size: int) -> bool:
+def is_small(network: StagedNetwork, batch_size: int) -> bool:
     """Return whether a CPU spends more on handing out the work of `network` than on the work."""
     per_convolution = network.exits[-1].cost * batch_size / (2 * network.depth)
     return per_convolution < _SMALL_MACS
 
 
 @contextlib.contextmanager
-def fitting_threads(network: AnytimeNetwork, batch_size: int) -> Iterator[None]:
+def fitting_threads(network: StagedNetwork, batch_size: int) -> Iterator[None]:
     """
     Use one thread of the CPU for a network so small that more would only wait for each other.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import StagedNetwork
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
@@ -30,7 +30,7 @@ class EpochResult:
 class Learner:
     """What an epoch changes: the network, and what holds its state of learning in a phase."""
 
-    network: AnytimeNetwork
+    network: StagedNetwork
     phase: Phase
     optimiser: Optimiser
     sampler: Fixed

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import StagedNetwork
 from anytime_training.config import TrainConfig
 from anytime_training.muon import Muon
 from anytime_training.phases import Phase
@@ -49,7 +49,7 @@ Optimiser = torch.optim.Optimizer | Together
 _ADAM_BETAS = 0.9, 0.99
 
 
-def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -> Optimiser:
+def make_optimiser(network: StagedNetwork, phase: Phase, config: TrainConfig) -> Optimiser:
     """
     Return what trains the parameters of `phase`.
 
@@ -78,7 +78,7 @@ def make_optimiser(network: AnytimeNetwork, phase: Phase, config: TrainConfig) -
                            nesterov=config.nesterov, fused=True)
 
 
-def _parameters(network: AnytimeNetwork, phase: Phase) -> list[tuple[nn.Parameter, float, type]]:
+def _parameters(network: StagedNetwork, phase: Phase) -> list[tuple[nn.Parameter, float, type]]:
     """Return what `phase` trains: parameter, share of the weight decay, layer of a weight."""
     parameters = []
 

@@ -9,7 +9,7 @@ is not the paper's: the last exit alone first, then all jointly (the mixed regim
 
 from dataclasses import dataclass
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import StagedNetwork
 import torch
 from torch import Tensor
 
@@ -36,7 +36,7 @@ class Phase:
     alternates: bool = False
 
 
-def plan(mode: str, network: AnytimeNetwork, weights: Tensor) -> list[Phase]:
+def plan(mode: str, network: StagedNetwork, weights: Tensor) -> list[Phase]:
     """
     Return the phases of training `network` in `mode` with the loss weights B, (exits,).
 
@@ -61,7 +61,7 @@ def plan(mode: str, network: AnytimeNetwork, weights: Tensor) -> list[Phase]:
     return [Phase((index,), starts[index], alone) for index in range(count)]
 
 
-def set_phase(network: AnytimeNetwork, phase: Phase) -> None:
+def set_phase(network: StagedNetwork, phase: Phase) -> None:
     """Put what `phase` trains into training mode and freeze the rest, running means included."""
     exits = network.exits
     network.eval().requires_grad_(False)
@@ -71,7 +71,7 @@ def set_phase(network: AnytimeNetwork, phase: Phase) -> None:
         exits[index].head.train().requires_grad_(True)
 
 
-def run_phase(network: AnytimeNetwork, phase: Phase, images: Tensor,
+def run_phase(network: StagedNetwork, phase: Phase, images: Tensor,
               equilibrium: bool = False) -> list[Tensor]:
     """
     Return the logits (N, classes) of the exits of `phase`, running nothing that they do not need.

@@ -1,6 +1,6 @@
 """One iteration of training: forward, losses, backward, descent."""
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import StagedNetwork
 from anytime_training import distributed
 from anytime_training.config import TrainConfig
 from anytime_training.device import is_small, use_bfloat16
@@ -20,7 +20,7 @@ class Step:
     replay it as one graph. The learning rate is that of the optimiser.
     """
 
-    def __init__(self, config: TrainConfig, network: AnytimeNetwork, phase: Phase,
+    def __init__(self, config: TrainConfig, network: StagedNetwork, phase: Phase,
                  optimiser: Optimiser):
         self._config, self._network, self._phase = config, network, phase
         self._optimiser = optimiser
@@ -54,7 +54,7 @@ class Step:
         return losses.detach(), errors
 
 
-def make_step(config: TrainConfig, network: AnytimeNetwork, phase: Phase,
+def make_step(config: TrainConfig, network: StagedNetwork, phase: Phase,
               optimiser: Optimiser, graph: bool = True) -> Step | GraphedStep:
     """
     Return the step of a phase.

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 import time
 
-from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, StagedNetwork
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
@@ -33,10 +33,10 @@ class TrainingDiverged(RuntimeError):
     """The loss or a weight is no longer a number; the last good checkpoint is intact."""
 
 
-def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Phase],
+def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phase],
                   preprocessing: Preprocessing, train: ImageSet, held_out: ImageSet,
                   folder: Path, seed: int, progress: Callable[[int, str], None],
-                  graph: bool = True) -> AnytimeNetwork:
+                  graph: bool = True) -> StagedNetwork:
     """
     Train `network` through `phases`, from the checkpoint in `folder` if any, and return it.
 
@@ -104,7 +104,7 @@ def train_network(config: TrainConfig, network: AnytimeNetwork, phases: list[Pha
     return _result_of(learner).eval()
 
 
-def _start_phase(config: TrainConfig, network: AnytimeNetwork, phase: Phase, steps: int, seed: int,
+def _start_phase(config: TrainConfig, network: StagedNetwork, phase: Phase, steps: int, seed: int,
                  graph: bool) -> Learner:
     depths = [network.exits[index].depth for index in phase.exits]
     sampler = Fixed(phase.weights)
@@ -116,12 +116,12 @@ def _start_phase(config: TrainConfig, network: AnytimeNetwork, phase: Phase, ste
                    make_step(config, network, phase, optimiser, graph), average)
 
 
-def _result_of(learner: Learner) -> AnytimeNetwork:
+def _result_of(learner: Learner) -> StagedNetwork:
     """Return the network that answers: the averaged one where there is one."""
     return learner.network if learner.average is None else learner.average.network
 
 
-def _is_finite(network: AnytimeNetwork) -> bool:
+def _is_finite(network: StagedNetwork) -> bool:
     """Return whether all weights, and the statistics of batch normalisation, are finite."""
     return bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()])
                 .all())
@@ -133,7 +133,7 @@ def _state(learner: Learner, rows: list[dict]) -> dict:
             'optimiser': learner.optimiser.state_dict(), 'sampler': learner.sampler.state_dict()}
 
 
-def _restore(config: TrainConfig, network: AnytimeNetwork, start_phase: Callable[[int], Learner],
+def _restore(config: TrainConfig, network: StagedNetwork, start_phase: Callable[[int], Learner],
              state: dict, path: Path) -> Learner:
     """Return the learner as it was after the last epoch of a checkpoint's `state`."""
     try:
@@ -166,7 +166,7 @@ def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochR
 
 
 def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: int, seed: int,
-                pretrained: dict[str, Tensor] | None = None) -> AnytimeNetwork:
+                pretrained: dict[str, Tensor] | None = None) -> StagedNetwork:
     """
     Return network `number` (from 0) of `config`, initialised from `seed`, else untrained.
 

@@ -1,0 +1,36 @@
+"""What every network here is to who runs or trains it: stages, some of which answer."""
+
+from collections.abc import Sequence
+
+from anytime_perception.networks.stage import run_stages, Stage
+from torch import nn, Tensor
+
+
+class StagedNetwork(nn.Module):
+    """
+    A network that is run stage by stage; its children say what the stages are.
+
+    Attributes
+    ----------
+    stages: in the order in which they are run.
+    depth: units of the deepest stage.
+    num_classes: size of each answer.
+    input_size: pixels a side of the (square) input.
+    image_shape: (1, channels, input_size, input_size).
+
+    """
+
+    stages: Sequence[Stage]
+    depth: int
+    num_classes: int
+    input_size: int
+    image_shape: tuple[int, ...]
+
+    @property
+    def exits(self) -> list[Stage]:
+        """The stages that answer, in order."""
+        return [stage for stage in self.stages if stage.head is not None]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images (N, channels, H, W) to logits (N, num_classes) of every exit, in order."""
+        return list(run_stages(self.stages, images))
