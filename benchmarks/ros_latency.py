@@ -22,7 +22,8 @@ import time
 from ament_index_python.packages import get_package_share_directory
 from anytime_perception.model_file import Model, save
 from anytime_perception.msg import Refinement
-from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.spin import serving
 from measuring import finish, machine, network, parser, quantiles
 import rclpy
 from rclpy.node import Node

@@ -14,7 +14,8 @@ import tempfile
 import time
 
 from anytime_perception.model_file import Model, save
-from anytime_perception.ros.client import AnytimeClient, serving
+from anytime_perception.ros.client import AnytimeClient
+from anytime_perception.ros.spin import serving
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from measuring import finish, machine, network, parser, quantiles

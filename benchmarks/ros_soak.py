@@ -19,8 +19,9 @@ import time
 
 from anytime_perception.engine import AnytimeEngine
 from anytime_perception.model_file import load, Model, save
-from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.spin import serving
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState

@@ -4,11 +4,10 @@ Start camera, perception node and planner.
 ros2 launch anytime_perception demo.launch.py model:=FILE images:=FOLDER
 """
 
-import os
-
 from anytime_perception.ros.large_images import large_images
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, Shutdown)
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -34,12 +33,18 @@ def generate_launch_description() -> LaunchDescription:
           for name, (default, text) in ARGUMENTS.items()),
         IncludeLaunchDescription(perception, launch_arguments={
             'model': value['model'], 'device': value['device']}.items()),
-        Node(package='anytime_perception', executable='camera', name='camera', output='screen',
-             additional_env=large_images(os.environ), parameters=[{
-                 'images': ParameterValue(value['images'], value_type=str),
-                 'rate': ParameterValue(value['rate'], value_type=float)}]),
+        OpaqueFunction(function=camera),
         Node(package='anytime_perception', executable='planner', name='planner', output='screen',
              emulate_tty=True, on_exit=Shutdown(), parameters=[{
                  'seconds': ParameterValue(value['seconds'], value_type=float),
                  'output': ParameterValue(value['output'], value_type=str)}]),
     ])
+
+
+def camera(context: LaunchContext) -> list[Node]:
+    """Return the camera, once the environment is known that it is started in."""
+    return [Node(
+        package='anytime_perception', executable='camera', name='camera', output='screen',
+        additional_env=large_images(context.environment), parameters=[{
+            'images': ParameterValue(LaunchConfiguration('images'), value_type=str),
+            'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float)}])]

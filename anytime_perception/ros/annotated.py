@@ -83,7 +83,7 @@ class Annotator:
                 (picture, refinement), self._waiting = self._waiting, None
             try:
                 self._draw(picture, refinement)
-            except Exception:  # of one picture, or the node ends; the next is drawn all the same
+            except Exception:  # of one picture; the next is drawn all the same
                 _logger.warning('a picture could not be annotated', exc_info=True)
 
     def _draw(self, picture: np.ndarray, refinement: Refinement) -> None:

@@ -7,11 +7,12 @@ import random
 
 from anytime_perception.msg import Label
 from anytime_perception.pictures import film, find_pictures, read_picture
+from anytime_perception.ros.parameters import declare, Read, Spec
 from anytime_perception.ros.qos import NEWEST
 from anytime_perception.ros.spin import spin
 import cv2
 import numpy as np
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -31,15 +32,14 @@ class Camera(Node):
         source = self.declare_parameter('images', '', ParameterDescriptor(
             description='Folder of class folders of pictures, or a video, or the number of a '
                         'webcam.', read_only=True, dynamic_typing=True)).value
-        rate = self.declare_parameter('rate', 15.0, ParameterDescriptor(
-            description='Frames per second.', read_only=True, floating_point_range=[
-                FloatingPointRange(from_value=0.1, to_value=1000.0, step=0.0)])).value
-        self._size = tuple(self.declare_parameter(name, default, ParameterDescriptor(
-            description=f'Frame {name} in pixels.', read_only=True, integer_range=[
-                IntegerRange(from_value=16, to_value=8192, step=1)])).value
-            for name, default in (('width', 640), ('height', 480)))
-        seed = self.declare_parameter('seed', 0, ParameterDescriptor(
-            description='Seed of the order.', read_only=True)).value
+        rate = declare(self, 'rate', Spec(
+            15.0, 'Frames per second.', Read.START, minimum=0.1, maximum=1000))
+        self._size = tuple(
+            declare(self, name, Spec(pixels, f'Frame {name} in pixels.', Read.START, minimum=16,
+                                     maximum=8192))
+            for name, pixels in (('width', 640), ('height', 480)))
+        seed = declare(self, 'seed', Spec(0, 'Seed of the order.', Read.START, minimum=0,
+                                          maximum=2**31))
         source = str(source)  # the number of a webcam may come as one
         files = find_pictures(source)
         self._shown = self._pictures(files, seed) if files else _again(source, film(source))

@@ -22,11 +22,6 @@ class CameraImages:
 
     def __init__(self, node):
         self._node = node
-        self._input_size = 0
-
-    def configure(self, input_size: int) -> None:
-        """Decode images no larger than a network of this input size needs."""
-        self._input_size = input_size
 
     def take(self, topic: str, message: Image | CompressedImage) -> None:
         """Hand a message to the engine, or count why that can't be."""
@@ -34,24 +29,24 @@ class CameraImages:
         # Without rclpy's Time, which refuses a negative stamp.
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
-        statistics.count_arrival(topic, arrival)
-        statistics.count_age(age)
+        statistics.count_arrival(topic, arrival, age)
         trace = ImageTrace(message.header, arrival, age)
         fail = functools.partial(self._fail, statistics)
         try:
             check_image(message)
             node.engine.submit(
-                functools.partial(self._decode, statistics, topic, message, trace), stream=topic,
-                tag=trace, arrival=arrival, on_failure=fail,
+                functools.partial(self._decode, statistics, topic, message, trace,
+                                  node.engine.model.preprocessing.size),
+                stream=topic, tag=trace, arrival=arrival, on_failure=fail,
                 on_refinement=functools.partial(self._publish, statistics))
         except (BadImageError, RuntimeError) as error:  # the latter: the engine gave up
             fail(error)
 
     def _decode(self, statistics: Statistics, topic: str, message: Image | CompressedImage,
-                trace: ImageTrace):
+                trace: ImageTrace, size: int):
         trace.started()
         statistics.count_start(topic, trace.age, trace.waited)
-        picture = to_rgb(message, self._input_size)
+        picture = to_rgb(message, size)
         if self._node.outputs.keeps_pictures:
             trace.picture = picture
         trace.decoded()
@@ -59,7 +54,8 @@ class CameraImages:
 
     def _publish(self, statistics: Statistics, refinement: engine.Refinement) -> None:
         statistics.count_refinement(refinement, fresh=refinement.tag.is_fresh(refinement))
-        if self._node.outputs.publish(refinement):
+        # An image of an activation before is not published in this one.
+        if statistics is self._node.statistics and self._node.outputs.publish(refinement):
             statistics.count_publication()
 
     def _fail(self, statistics: Statistics, error: Exception) -> None:

@@ -3,6 +3,7 @@
 from anytime_perception import engine
 from anytime_perception.action import Classify
 from anytime_perception.ros.control import why_not
+from anytime_perception.ros.ended import unless_ended
 from anytime_perception.ros.images import check_image, to_rgb
 from anytime_perception.ros.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -103,8 +104,9 @@ class ClassifyAction:
 
         def refined(refinement: engine.Refinement) -> None:
             try:
-                handle.publish_feedback(
-                    Classify.Feedback(refinement=self._node.outputs.message(refinement)))
+                with unless_ended(self._node.context):
+                    handle.publish_feedback(
+                        Classify.Feedback(refinement=self._node.outputs.message(refinement)))
             finally:
                 if refinement.status.final:
                     self._finish(key)
@@ -115,7 +117,9 @@ class ClassifyAction:
         self._passes[key] = running.submit(
             lambda: to_rgb(image, size), stream=('goal', number), exclusive=True, budget=budget,
             tag=ImageTrace(image.header), on_refinement=refined,
-            on_failure=lambda error: self._finish(key, str(error)))
+            on_failure=lambda error: self._finish(key, str(error) or repr(error)))
+        if handle.is_cancel_requested:  # while the goal waited for the executor
+            self._passes[key].stop(engine.Status.PREEMPTED)
 
     def _finish(self, key: bytes, reason: str = '') -> None:
         """Let the goal end, from any thread; the first reason counts."""

@@ -72,7 +72,7 @@ class Diagnostics:
                 level = max(level, exceeded)
                 complaints.append(text if name.endswith(('_ms', '_mb')) else f'{value:.1%} {text}')
         rate = statistics.rate(time.monotonic())
-        if statistics.received > 1 and rate < self._node.get_parameter('warn_rate_hz').value:
+        if rate < self._node.get_parameter('warn_rate_hz').value:
             level = max(level, DiagnosticStatus.WARN)
             complaints.append(f'{rate:.1f} images a second')
         return level, '; '.join(complaints) or 'active'
@@ -100,7 +100,6 @@ class Diagnostics:
             'images_unstamped': statistics.unstamped,
             'images_from_the_future': statistics.future,
             'input_rate_hz': rate,
-            'camera_period_ms': 1e3 / rate if rate else math.nan,
             'age_at_arrival_p50_ms': statistics.age(0.5) * 1e3,
             'age_at_arrival_p95_ms': statistics.age(0.95) * 1e3,
             'oldest_start_ms': statistics.oldest_start * 1e3,

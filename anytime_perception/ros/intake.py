@@ -21,6 +21,7 @@ class ImageIntake:
     node: whose parameters say which topics, type and QoS.
     take: called with the topic and each message.
     wanted: whether anybody listens; asked in `watch` where the parameter `lazy` is set.
+    paused: called when no images are received any more, because nobody listens.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
 
     Attributes
@@ -30,10 +31,12 @@ class ImageIntake:
     """
 
     def __init__(self, node: LifecycleNode, take: Callable[[str, Image | CompressedImage], None],
-                 wanted: Callable[[], bool], warn: Callable[[str, str], None]):
+                 wanted: Callable[[], bool], paused: Callable[[], None],
+                 warn: Callable[[str, str], None]):
         self._node = node
         self._take = take
         self._wanted = wanted
+        self._paused = paused
         self._warn = warn
         self._received: dict[str, CameraTopic] = {}
         self.topics: tuple[str, ...] = ()
@@ -73,7 +76,9 @@ class ImageIntake:
     def watch(self) -> None:
         """Suit the subscriptions to who publishes and listens now; call it every now and then."""
         if self._node.get_parameter('lazy').value and not self._wanted():
-            self._close()
+            if self._received:
+                self._close()
+                self._paused()
         else:
             self._subscribe()
 

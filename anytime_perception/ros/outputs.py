@@ -2,13 +2,14 @@
 
 from anytime_perception import engine
 from anytime_perception.model_file import Model
-from anytime_perception.msg import ModelInfo, Refinement, Trace
+from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros import vision
 from anytime_perception.ros.annotated import Annotator
-from anytime_perception.ros.messages import model_info_message, ranking, refinement_message
-from anytime_perception.ros.qos import LATCHED
-from anytime_perception.ros.trace import ImageTrace, TraceFile
-import rclpy
+from anytime_perception.ros.announcement import Announcement
+from anytime_perception.ros.ended import unless_ended
+from anytime_perception.ros.messages import ranking, refinement_message
+from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.ros.trace_file import TraceFile
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
@@ -34,11 +35,12 @@ class Outputs:
         self._class_ids: tuple[str, ...] = ()
         self._trace_file: TraceFile | None = None
         self._refinements = node.create_publisher(Refinement, '~/refinements', 50)
-        self._model_info = node.create_publisher(ModelInfo, '~/model_info', LATCHED)
         self._annotated = node.create_publisher(Image, '~/annotated', 1)
         self._trace = node.create_publisher(Trace, '~/trace', 50)
-        self._classification, self._label_info = vision.publishers(node, LATCHED)
-        self._annotator = Annotator(self._annotated.publish)
+        self._classification = None if vision.Classification is None else \
+            node.create_publisher(vision.Classification, '~/classification', 50)
+        self._announcement = Announcement(node)
+        self._annotator = Annotator(self._publish_picture)
 
     def configure(self, model: Model, device: str, profile: engine.LatencyProfile,
                   trace_path: str) -> None:
@@ -52,13 +54,11 @@ class Outputs:
         """
         self._class_ids = model.class_ids
         self._trace_file = TraceFile(trace_path) if trace_path else None
-        stamp = self._node.get_clock().now().to_msg()
-        self._model_info.publish(model_info_message(model, device, profile, stamp))
-        if self._label_info is not None:
-            self._label_info.publish(vision.label_info(model, stamp))
+        self._announcement.make(model, device, profile)
 
     def cleanup(self) -> None:
-        """Close the file."""
+        """Take the announcement back and close the file."""
+        self._announcement.withdraw()
         if self._trace_file is not None:
             self._trace_file.close()
             self._trace_file = None
@@ -86,13 +86,9 @@ class Outputs:
         """
         if not self._node.active:
             return False
-        try:
+        with unless_ended(self._node.context):
             return self._publish(refinement, refinement.tag)
-        except Exception:
-            # Ctrl-C shuts the context down under the worker's feet; there is nobody to tell then.
-            if rclpy.ok(context=self._node.context):
-                raise
-            return False
+        return False
 
     def _publish(self, refinement: engine.Refinement, trace: ImageTrace) -> bool:
         final = refinement.status.final
@@ -120,6 +116,12 @@ class Outputs:
             self._trace.publish(message)
             if self._trace_file is not None:
                 self._trace_file.write(message)
+
+    def _publish_picture(self, message: Image) -> None:
+        """Publish an annotated picture, on the thread that draws."""
+        if self._node.active:
+            with unless_ended(self._node.context):
+                self._annotated.publish(message)
 
     @property
     def keeps_pictures(self) -> bool:

@@ -81,7 +81,8 @@ PARAMETERS: dict[str, Spec] = {
         'auto', 'Where the network runs: auto (a GPU where there is one), cpu, cuda or cuda:N.',
         Read.CONFIGURED),
     'threads': Spec(
-        1, 'CPU threads of the network. More than one helps only on a machine with idle cores.',
+        1, 'CPU threads of the network and of OpenCV. More than one helps only on a machine with '
+        'idle cores.',
         Read.CONFIGURED, minimum=1, maximum=256),
     'runner': Spec(
         'auto', 'What runs the network: torch, openvino (CPU only), cuda_graphs (GPU only), or '
@@ -117,7 +118,8 @@ PARAMETERS: dict[str, Spec] = {
     'speed_budgets': Spec(
         '', 'Budgets that follow the robot, as SPEED:BUDGET pairs in m/s and ms, such as '
         '0:100, 0.5:40, 2:10; in between it is interpolated. The shorter of this and '
-        'budget_ms counts; without a speed in the last second, the shortest of all. Empty: off.',
+        'budget_ms counts; without a speed in the last second, the shortest of all. Budgets of '
+        'goals, and of the image in flight only, are not shortened. Empty: off.',
         Read.ACTIVATED),
     'publish': Spec(
         'every', 'Which refinements are published: every, final (one per image), or change (the '
@@ -164,6 +166,21 @@ PARAMETERS: dict[str, Spec] = {
         True, 'Configure and activate at start, without waiting for a lifecycle manager.',
         Read.START),
 }
+
+
+def declare(node: Node, name: str, spec: Spec) -> Any:
+    """
+    Declare one parameter of a node that can't do without, and return its value.
+
+    Raises
+    ------
+    ValueError: for an impossible value.
+
+    """
+    value = node.declare_parameter(name, spec.default, spec.descriptor()).value
+    if reason := spec.reason_against(name, value):
+        raise ValueError(reason)
+    return value
 
 
 def declare_parameters(node: Node) -> None:

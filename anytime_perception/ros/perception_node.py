@@ -11,23 +11,21 @@ import gc
 import traceback
 
 from anytime_perception import engine, model_file
-from anytime_perception.ros import parameters
 from anytime_perception.ros.camera_images import CameraImages
 from anytime_perception.ros.classify import ClassifyAction
-from anytime_perception.ros.control import Control, doubt, why_not
+from anytime_perception.ros.control import Control, doubt
 from anytime_perception.ros.diagnostics import Diagnostics
 from anytime_perception.ros.intake import ImageIntake
+from anytime_perception.ros.log_forward import LogForward
 from anytime_perception.ros.log_once import LogOnce
 from anytime_perception.ros.outputs import Outputs
-from anytime_perception.ros.parameters import Read
-from anytime_perception.ros.speed import speed_table, SpeedBudget
+from anytime_perception.ros.settings import Settings
+from anytime_perception.ros.speed import SpeedBudget
 from anytime_perception.ros.spin import spin
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.transitions import refuse_wrong_transitions
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
 _WATCH_SECONDS = 0.5  # between two looks at who publishes and who listens
 
@@ -46,29 +44,31 @@ class PerceptionNode(LifecycleNode):
     statistics: since activation.
     log_once: for what is worth a line once an activation.
     intake, outputs: the camera topics, and what is published.
+    speed: the budget that the robot's speed allows.
 
     """
 
     def __init__(self, **kwargs):
         super().__init__('anytime_perception', **kwargs)
         refuse_wrong_transitions(self)
-        parameters.declare_parameters(self)
+        self._settings = Settings(self)
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
         self.statistics = Statistics()
         self.log_once = LogOnce(self.get_logger())
+        self._log_forward = LogForward(self.get_logger())
         # Timers of the node itself run on the steady clock: simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.outputs = Outputs(self)
         self._diagnostics = Diagnostics(self, steady)
         self._control = Control(self)
         self._action = ClassifyAction(self)
-        self._speed = SpeedBudget(self, self._apply_budget, self.log_once.warning)
-        self._camera_images = CameraImages(self)
-        self.intake = ImageIntake(self, self._camera_images.take, self.outputs.wanted,
-                                  self.log_once.warning)
+        self.speed = SpeedBudget(self, self._settings.apply_budget, self.log_once.warning)
+        self.intake = ImageIntake(
+            self, CameraImages(self).take, self.outputs.wanted,
+            lambda: self.statistics.forget_arrivals(), self.log_once.warning)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
-        self.add_on_set_parameters_callback(self._check_parameters)
+        self._settings.listen()
         if self.get_parameter('autostart').value:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
@@ -113,6 +113,7 @@ class PerceptionNode(LifecycleNode):
         finally:
             self._action.close()
             self.outputs.close()
+            self._log_forward.close()
 
     def _attempt(self, what: str, do: Callable[[], None],
                  undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
@@ -141,7 +142,7 @@ class PerceptionNode(LifecycleNode):
             raise model_file.ModelFileError(
                 'the parameter model is empty; set it to the path of a model file')
         model = model_file.load(path)
-        self._check_values()
+        self._settings.check()
         self.engine = engine.AnytimeEngine(
             model, self.get_parameter('device').value, threads=self.get_parameter('threads').value,
             runner=self.get_parameter('runner').value,
@@ -149,9 +150,7 @@ class PerceptionNode(LifecycleNode):
         profile = self.engine.profile
         self.outputs.configure(model, str(self.engine.device), profile,
                                self.get_parameter('trace_file').value)
-        self._camera_images.configure(model.preprocessing.size)
-        for name in parameters.PARAMETERS:
-            self._apply(name, self.get_parameter(name).value)
+        self._settings.apply()
         if reason := doubt(self.engine, self.get_parameter('budget_ms').value):
             self.get_logger().warning(reason)
         self.get_logger().info(
@@ -164,23 +163,23 @@ class PerceptionNode(LifecycleNode):
         gc.freeze()
 
     def _activate(self) -> None:
-        self._check_values()
+        self._settings.check()
         if self.engine.failure is not None:
             raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
                              'clean up and configure to try anew')
         self.statistics = Statistics(self.engine.counts)
         self.log_once.forget()
         self.active = True
-        self._speed.start(self.get_parameter('speed_budgets').value)
-        if reason := doubt(self.engine, self._speed.shortest_ms):
+        self.speed.start(self.get_parameter('speed_budgets').value)
+        if reason := doubt(self.engine, self.speed.shortest_ms):
             self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}')
-        self._apply_budget()
+        self._settings.apply_budget()
         self.intake.start()
 
     def _stop(self) -> None:
         try:
             self.intake.stop()
-            self._speed.stop()
+            self.speed.stop()
             if self.engine is not None:
                 self.engine.reset()  # what it ends with is published
         finally:
@@ -203,57 +202,8 @@ class PerceptionNode(LifecycleNode):
     def _watch(self) -> None:
         if self.active:
             self.intake.watch()
-            self._speed.watch()
-            self._apply_budget()
-
-    # Parameters.
-
-    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        for change in changes:
-            if reason := self._reason_against(change):
-                return SetParametersResult(successful=False, reason=reason)
-        for change in changes:
-            self._apply(change.name, change.value)
-        return SetParametersResult(successful=True)
-
-    def _reason_against(self, change: Parameter) -> str:
-        spec = parameters.PARAMETERS.get(change.name)
-        if spec is None:
-            return ''  # rclpy's own, such as use_sim_time
-        if spec.read is Read.CONFIGURED and self.engine is not None:
-            return f'{change.name} is read when the node is configured; clean it up first'
-        if spec.read is Read.ACTIVATED and self.active:
-            return f'{change.name} is read when the node is activated; deactivate it first'
-        if reason := parameters.reason_against(change.name, change.value):
-            return reason
-        return why_not(self.engine, change.value) if change.name == 'budget_ms' else ''
-
-    def _check_values(self) -> None:
-        """Raise ValueError for a parameter that was given an impossible value at start."""
-        for name in parameters.PARAMETERS:
-            if reason := parameters.reason_against(name, self.get_parameter(name).value):
-                raise ValueError(reason)
-        speed_table(self.get_parameter('speed_budgets').value)
-
-    def _apply(self, name: str, value) -> None:
-        """Make a live parameter take effect."""
-        if name == 'top_k':
-            self.outputs.top_k = value
-        elif name == 'publish':
-            self.outputs.rate = value
-        elif name == 'budget_ms':
-            self._apply_budget(value)
-        elif name == 'confidence' and self.engine is not None:
-            self.engine.confidence = value if value < 1 else None
-        elif name == 'hysteresis' and self.engine is not None:
-            self.engine.hysteresis = value
-
-    def _apply_budget(self, budget_ms: float | None = None) -> None:
-        """Give the engine the standing budget, or the shorter one for the robot's speed."""
-        if budget_ms is None:
-            budget_ms = self.get_parameter('budget_ms').value
-        if self.engine is not None:
-            self.engine.set_budget(min(budget_ms, self._speed.budget_ms) / 1e3)
+            self.speed.watch()
+            self._settings.apply_budget()
 
 
 def main(args: list[str] | None = None) -> int:

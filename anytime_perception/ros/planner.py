@@ -13,14 +13,15 @@ import time
 
 from anytime_perception.files import write_atomically
 from anytime_perception.msg import Label, Refinement
-from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.parameters import declare, Read, Spec
+from anytime_perception.ros.spin import serving
 from anytime_perception.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 
 # Of the way from the quickest budget to the most generous one that is tried.
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
@@ -40,17 +41,22 @@ class Planner(Node):
 
     def __init__(self, **kwargs):
         super().__init__('planner', **kwargs)
-        self._perception = self._declare(
-            'perception', 'anytime_perception', 'Name of the perception node.')
-        self._seconds = self._declare('seconds', 30.0, 'How long to play.')
-        self._budgets = self._declare(
-            'budgets_ms', Parameter.Type.DOUBLE_ARRAY,
-            'Budgets to go through; by default spread over what the model needs.')
-        self._period = self._declare('preempt_period', 0.25, 'Mean time between demands, in s.')
-        if not self._period > 0:
-            raise ValueError(f'preempt_period is {self._period}; it must be above 0')
-        self._output = self._declare('output', '', 'File to write the summary to, as JSON.')
-        self._random = random.Random(self._declare('seed', 0, 'Seed of the random moments.'))
+        self._perception = declare(self, 'perception', Spec(
+            'anytime_perception', 'Name of the perception node.', Read.START))
+        self._seconds = declare(self, 'seconds', Spec(
+            30.0, 'How long to play.', Read.START, minimum=0, above=True))
+        self._budgets = self.declare_parameter('budgets_ms', [], ParameterDescriptor(
+            description='Budgets to go through; by default spread over what the model needs.',
+            dynamic_typing=True, read_only=True)).value
+        if isinstance(self._budgets, str) or any(
+                isinstance(budget, (str, bool, bytes)) for budget in self._budgets):
+            raise ValueError(f'budgets_ms is {self._budgets!r}; it must be a list of numbers')
+        self._period = declare(self, 'preempt_period', Spec(
+            0.25, 'Mean time between demands, in s.', Read.START, minimum=0, above=True))
+        self._output = declare(self, 'output', Spec(
+            '', 'File to write the summary to, as JSON.', Read.START))
+        self._random = random.Random(declare(self, 'seed', Spec(
+            0, 'Seed of the random moments.', Read.START, minimum=0, maximum=2**31)))
         self._scorecard: Scorecard | None = None
         # Under which its health is published: the name in full, without the first slash.
         self._health_name = f'{self.resolve_topic_name(self._perception).lstrip("/")}: images'
@@ -60,9 +66,6 @@ class Planner(Node):
         self._client = AnytimeClient(self, self._perception, on_refinement=self._take_refinement)
         self.create_subscription(Label, 'label', self._take_label, 100)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
-
-    def _declare(self, name: str, default, text: str):
-        return self.declare_parameter(name, default, ParameterDescriptor(description=text)).value
 
     # Messages, on the executor's thread.
 

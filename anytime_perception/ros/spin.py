@@ -1,8 +1,10 @@
-"""Running a node from start to a clean end."""
+"""Serving a node: from start to a clean end, or on a thread beside the caller's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import signal
 import sys
+import threading
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -12,6 +14,7 @@ from rclpy.node import Node
 # Seconds after which a thread must hand on Python's lock when another waits for it. The default,
 # 5 ms, is how long the worker could wait for the executor, or the executor for the worker.
 _SWITCH_SECONDS = 0.0005
+_BUSY_SECONDS = 2.0  # that an executor is given to begin something
 
 
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
@@ -49,3 +52,43 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+@contextlib.contextmanager
+def serving(node: Node) -> Iterator[Node]:
+    """Serve `node` on a thread of its own for as long as the context lasts; then destroy it."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=_serve, args=(executor,), daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+
+
+def _serve(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException):
+        executor.spin()
+
+
+def on_executor(node: Node, do: Callable[[], None]) -> None:
+    """
+    Do something on the thread that serves `node`, and wait for it; here, where none does.
+
+    What belongs to the node must not be destroyed while an executor is about to wait for it: rclpy
+    would raise an error there, and the node would not be served any more. `do` may be done twice.
+    """
+    executor, done = node.executor, threading.Event()
+
+    def task() -> None:
+        do()
+        done.set()
+    if executor is not None and executor.context.ok():
+        with contextlib.suppress(AttributeError):  # the executor was shut down
+            executor.create_task(task)
+            done.wait(_BUSY_SECONDS)
+    if not done.is_set():
+        do()

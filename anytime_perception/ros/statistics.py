@@ -60,9 +60,17 @@ class Statistics:
         self._elapsed: dict[int, collections.deque[float]] = collections.defaultdict(
             lambda: collections.deque(maxlen=_WINDOW))
 
-    def count_arrival(self, topic: str, arrival: float) -> None:
-        """Count an image, arrived at `arrival` (`time.monotonic`)."""
+    def count_arrival(self, topic: str, arrival: float, age: float) -> None:
+        """
+        Count an image, arrived at `arrival` (`time.monotonic`).
+
+        `age` is how old it was by its stamp, NaN for a stamp of zero.
+        """
         self.received += 1
+        self.unstamped += math.isnan(age)
+        self.future += age < 0
+        if not math.isnan(age):
+            self._ages.append(max(age, 0.0))
         self._dropped_before.append((self.dropped, self.replaced))
         self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
 
@@ -70,13 +78,6 @@ class Statistics:
         """Count an image that was dropped for a reason called `kind`."""
         with self._lock:
             self.bad[kind] += 1
-
-    def count_age(self, age: float) -> None:
-        """Count the age of an image, by its stamp, at its arrival; NaN for a stamp of zero."""
-        self.unstamped += math.isnan(age)
-        self.future += age < 0
-        if not math.isnan(age):
-            self._ages.append(max(age, 0.0))
 
     def count_start(self, topic: str, age: float, waited: float) -> None:
         """Count the start of an image that was `age` old when it came, and `waited` since."""
@@ -120,10 +121,18 @@ class Statistics:
             else math.inf
 
     def rate(self, at: float) -> float:
-        """Return images per second of the slowest topic, at time `at`; 0 where none come."""
+        """
+        Return images per second of the slowest topic, at time `at`.
+
+        NaN before there are two images of one.
+        """
         periods = [max(self.period(topic), at - arrivals[-1])
-                   for topic, arrivals in self._arrivals.items()]
-        return 1 / max(periods) if periods else 0.0
+                   for topic, arrivals in self._arrivals.items() if len(arrivals) > 1]
+        return 1 / max(periods) if periods else math.nan
+
+    def forget_arrivals(self) -> None:
+        """Begin anew with rates: nobody has listened to the cameras for a while."""
+        self._arrivals.clear()
 
     @property
     def missed_share(self) -> float:

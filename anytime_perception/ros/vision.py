@@ -9,15 +9,7 @@ from std_msgs.msg import Header
 try:
     from vision_msgs.msg import (Classification, LabelInfo, ObjectHypothesis, VisionClass)
 except ImportError:
-    Classification = None
-
-
-def publishers(node, latched) -> tuple:
-    """Return publishers of ~/classification and ~/label_info; without vision_msgs, None."""
-    if Classification is None:
-        return None, None
-    return (node.create_publisher(Classification, '~/classification', 50),
-            node.create_publisher(LabelInfo, '~/label_info', latched))
+    Classification = LabelInfo = None
 
 
 def classification(refinement: Refinement, header: Header, classes: Sequence[int]):

@@ -11,6 +11,7 @@ from anytime_perception.ros import classify
 import numpy as np
 import pytest
 from rclpy.action import ActionClient
+from rclpy.action.server import GoalEvent
 from served import CLASS_IDS, wait_for, WAIT_SECONDS
 from test_perception_node import finals, image_message, NAME, send
 
@@ -114,6 +115,23 @@ def test_a_cancelled_goal_ends_with_its_first_answer(perception, client, held):
     held.set()
     response = goals.result(handle)
     assert response.status == GoalStatus.STATUS_CANCELED and response.result.success
+    assert response.result.refinement.exit_index == 0
+    assert response.result.refinement.status == Refinement.PREEMPTED
+
+
+def test_a_goal_that_is_cancelled_before_it_is_begun_ends_with_its_first_answer(
+        perception, client, monkeypatch):
+    offer = classify.ClassifyAction._offer
+
+    def cancelled_meanwhile(self, key, handle):
+        handle._update_state(GoalEvent.CANCEL_GOAL)  # as rclpy does when both come at once
+        offer(self, key, handle)
+    monkeypatch.setattr(classify.ClassifyAction, '_offer', cancelled_meanwhile)
+    perception()
+    goals = Goals(client)
+    handle, _ = goals.send(Classify.Goal(image=image_message()[0], budget_ms=math.inf))
+    response = goals.result(handle)
+    assert response.status == GoalStatus.STATUS_CANCELED
     assert response.result.refinement.exit_index == 0
     assert response.result.refinement.status == Refinement.PREEMPTED
 

@@ -9,7 +9,8 @@ import time
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
-from anytime_perception.ros.client import AnytimeClient, PerceptionError, serving
+from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt
 import pytest
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -145,7 +146,7 @@ def test_a_node_that_goes_away_is_noticed(client):
     process = subprocess.Popen([sys.executable, '-c', script], env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     anytime = AnytimeClient(client, 'leaving', timeout=4.0)
-    assert anytime._classify_client.wait_for_server(WAIT_SECONDS)
+    assert anytime._goals._client.wait_for_server(WAIT_SECONDS)
 
     def end_when_asked():
         process.stdout.readline()
@@ -161,7 +162,7 @@ def test_a_node_that_goes_away_is_noticed(client):
 
 def test_a_node_that_goes_away_before_it_accepts_is_noticed(ros, client):
     silent, anytime = Deaf('leaving'), AnytimeClient(client, 'leaving', timeout=2.0)
-    assert anytime._classify_client.wait_for_server(WAIT_SECONDS)
+    assert anytime._goals._client.wait_for_server(WAIT_SECONDS)
 
     def leave():
         silent.server.destroy()
@@ -172,6 +173,46 @@ def test_a_node_that_goes_away_before_it_accepts_is_noticed(ros, client):
         anytime.classify(image_message()[0], None)
     end.join()
     anytime.close()
+
+
+def test_a_client_leaves_nothing_and_hears_nothing_more_when_it_is_closed(perception, client):
+    node, heard = perception(), []
+
+    def counts():
+        return [len(list(kind)) for kind in (client.subscriptions, client.clients,
+                                             client.waitables)]
+    before = counts()
+    with_listener = AnytimeClient(client, on_refinement=heard.append)
+    assert counts() != before
+    with_listener.close()
+    with_listener.close()
+    assert counts() == before
+    send(client, image_message()[0])
+    wait_for(lambda: sum(node.statistics.exits.values()) == 1)
+    assert heard == []
+
+
+def test_closing_clients_never_harms_the_executor_that_serves_their_node(ros, client):
+    served = ros._served[-1][2]
+    wake = client.create_timer(0.0005, lambda: None)  # so that it begins to wait again and again
+    for _ in range(40):
+        AnytimeClient(client).close()
+    client.destroy_timer(wake)
+    assert served.is_alive()
+
+
+def test_a_client_may_be_closed_when_its_node_is_served_no_more(ros):
+    with serving(Node('alone')) as node:
+        anytime = AnytimeClient(node)
+    anytime.close()
+
+
+def test_a_budget_that_the_robot_s_speed_cuts_short_says_so(perception, anytime):
+    perception(speed_budgets='0:900, 2:400')  # without a speed, the shortest
+    expected = anytime.set_budget(0.8)
+    assert expected.budget == pytest.approx(0.4) and 'allows 400 ms' in expected.message
+    expected = anytime.set_budget(0.3)
+    assert expected.budget == pytest.approx(0.3) and expected.message == ''
 
 
 @pytest.mark.parametrize('seconds', [0.0, -1.0, math.nan])

@@ -5,7 +5,7 @@ import math
 import time
 
 from anytime_perception import engine
-from anytime_perception.engine.engine import Counts
+from anytime_perception.engine.worker import Counts
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
 from anytime_perception.srv import Preempt
@@ -72,7 +72,7 @@ def test_an_answer_that_is_said_again_is_fresh_once():
         0, 2, 0, 1, 10, 0.5, probabilities, 0, 0.01, 0.0, math.inf, engine.Status.REFINING)
     assert trace.is_fresh(first)
     trace.answered(first)
-    assert not trace.is_fresh(first.with_status(engine.Status.PREEMPTED))
+    assert not trace.is_fresh(first.ended(engine.Status.PREEMPTED, first.budget))
     assert trace.is_fresh(dataclasses.replace(
         first, exit_index=1, status=engine.Status.BUDGET_SPENT))
 
@@ -166,13 +166,27 @@ def test_everything_is_counted_from_activation(perception, client):
 def test_an_image_is_stale_that_was_older_than_a_camera_period_when_started():
     statistics = Statistics()
     for number in range(10):
-        statistics.count_arrival('image', 0.1 * number)
+        statistics.count_arrival('image', 0.1 * number, 0.0)
     for age, waited in ((0.0, 0.09), (math.nan, 0.09), (-1.0, 0.09), (0.05, 0.04)):
         statistics.count_start('image', age, waited)
     assert statistics.stale == 0
     for age, waited in ((0.0, 0.11), (math.nan, 0.11), (0.06, 0.05)):
         statistics.count_start('image', age, waited)
     assert (statistics.started, statistics.stale) == (7, 3)
+
+
+def test_a_rate_is_of_cameras_that_have_sent_two_images_since_anybody_listened():
+    statistics = Statistics()
+    assert math.isnan(statistics.rate(0.0))
+    for number in range(5):
+        statistics.count_arrival('front', 0.1 * number, 0.0)
+    statistics.count_arrival('rear', 0.4, 0.0)
+    assert statistics.rate(0.4) == pytest.approx(10)
+    assert statistics.rate(2.4) == pytest.approx(0.5)  # silent for two seconds
+    statistics.forget_arrivals()
+    for number in range(2):
+        statistics.count_arrival('front', 60 + 0.1 * number, 0.0)
+    assert statistics.rate(60.1) == pytest.approx(10)
 
 
 def test_preempts_are_counted_beyond_those_that_quantiles_are_of():
@@ -187,7 +201,7 @@ def test_shares_are_of_the_last_images():
     statistics = Statistics(counts)
     assert statistics.dropped_share == statistics.replaced_share == statistics.missed_share == 0
     for number in range(400):
-        statistics.count_arrival('image', float(number))
+        statistics.count_arrival('image', float(number), 0.0)
         if number < 100:
             statistics.count_bad('step')
         elif number % 4 == 0:
@@ -195,6 +209,6 @@ def test_shares_are_of_the_last_images():
     assert statistics.dropped == 100 and statistics.dropped_share == 0
     assert statistics.replaced == 75 and statistics.replaced_share == 0.25
     for number in range(400, 450):
-        statistics.count_arrival('image', float(number))
+        statistics.count_arrival('image', float(number), 0.0)
         statistics.count_bad('empty')
     assert statistics.dropped_share == 0.25

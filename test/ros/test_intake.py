@@ -161,8 +161,10 @@ def test_lazy_receives_only_while_somebody_listens(perception, client):
     listener = client.create_subscription(Refinement, f'{NAME}/refinements', heard.append, 50)
     publisher = client.create_publisher(Image, 'image', 1)
     answered(client, publisher, heard)
+    assert node.statistics._arrivals
     client.destroy_subscription(listener)
     wait_for(lambda: not node.intake.subscribed)
+    assert not node.statistics._arrivals  # the pause is no period of the camera's
     node.set_parameters([Parameter('lazy', value=False)])
     wait_for(lambda: node.intake.subscribed)
 

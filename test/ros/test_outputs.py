@@ -12,6 +12,7 @@ from anytime_perception.ros.images import to_rgb
 from anytime_perception.ros.messages import ranking
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.speed import speed_table
+from anytime_perception.ros.trace_file import TraceFile
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TwistStamped
 import numpy as np
@@ -22,6 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from served import CLASS_IDS, wait_for
+from std_msgs.msg import Header
 from test_perception_node import finals, image_message, NAME, send
 
 
@@ -105,6 +107,16 @@ def test_simulated_time_is_for_stamps_and_not_for_budgets(perception, client, mo
     assert trace.exit_ms[0] > 200 and trace.budget_ms == 100.0
 
 
+def test_traces_that_are_lost_are_said_once(caplog):
+    file = TraceFile('/dev/full')
+    trace = Trace(exit_ms=[1.0], header=Header())
+    for _ in range(3):
+        file.write(trace)
+    file.close()
+    lost, = [record.getMessage() for record in caplog.records]
+    assert '/dev/full lacks lines' in lost and 'No space left' in lost
+
+
 def test_a_trace_that_cannot_be_written_ends_configure_with_its_name(perception):
     node = perception(trace_file='/nowhere/trace.csv')
     assert node.engine is None
@@ -171,13 +183,13 @@ def test_a_robot_that_does_not_say_its_speed_is_noticed_once(perception, client,
     text, = wait_for(lambda: [text for text in said if 'no speed has come' in text])
     assert '/speed' in text and '300 ms' in text
     for _ in range(3):
-        node._speed.watch()
+        node.speed.watch()
     assert len([text for text in said if 'no speed has come' in text]) == 1
 
 
 def test_without_a_table_no_speed_is_missed(perception, monkeypatch, said):
     monkeypatch.setattr(speed, '_PATIENCE', 0.0)
-    perception()._speed.watch()
+    perception().speed.watch()
     assert not [text for text in said if 'speed' in text]
 
 

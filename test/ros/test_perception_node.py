@@ -2,6 +2,7 @@
 
 import array
 import gc
+import logging
 import math
 import threading
 
@@ -16,6 +17,7 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
 import pytest
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from served import CLASS_IDS, wait_for, WAIT_SECONDS
@@ -82,6 +84,17 @@ def test_model_info_reaches_late_subscribers(perception, client, model_path):
     latencies = [e.latency_median_ms for e in info.exits]
     assert latencies == sorted(latencies) and latencies[0] > 0
     assert node.get_parameter('budget_ms').value == math.inf
+
+
+def test_a_model_that_was_freed_is_announced_no_more(perception, client):
+    perception()
+    before = client.listen(ModelInfo, f'{NAME}/model_info', LATCHED)
+    wait_for(lambda: before)
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(client, Transition.TRANSITION_CLEANUP)
+    wait_for(lambda: not client.count_publishers(f'{NAME}/model_info'))
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    wait_for(lambda: len(before) == 2)
 
 
 def test_preempt_returns_the_newest_answer(perception, client):
@@ -267,6 +280,48 @@ def test_an_image_that_is_stopped_by_deactivation_has_its_final_answer(
     assert final.header.stamp.sec == 4 and heard[-1] == final
 
 
+def test_an_image_of_before_a_pause_is_not_published_after_it(perception, client, monkeypatch):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
+    decoding, go_on = threading.Event(), threading.Event()
+    to_rgb = camera_images.to_rgb
+
+    def decode_slowly(*arguments):
+        decoding.set()
+        go_on.wait(WAIT_SECONDS)
+        return to_rgb(*arguments)
+    monkeypatch.setattr(camera_images, 'to_rgb', decode_slowly)
+    publisher = send(client, image_message(stamp=4)[0])
+    assert decoding.wait(WAIT_SECONDS)
+    old = node.statistics
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    go_on.set()
+    wait_for(lambda: sum(old.exits.values()) == 1)
+
+    def answered():
+        publisher.publish(image_message(stamp=5)[0])
+        return finals(heard)
+    wait_for(answered)
+    assert {message.header.stamp.sec for message in heard} == {5}
+
+
+def test_what_the_engine_says_is_in_the_node_s_log(perception, monkeypatch):
+    said = []
+    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text: said.append(text))
+    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+    node = perception()
+    log = logging.getLogger('anytime_perception.engine.worker')
+    log.warning('an image %s', 'failed')
+    log.error('the network failed')
+    log.info('nothing')
+    assert said == ['an image failed', 'the network failed']
+    node._log_forward.close()
+    log.warning('again')
+    assert len(said) == 2
+
+
 def test_a_deactivation_that_fails_leaves_a_node_that_can_start_again(
         perception, client, monkeypatch):
     node = perception()
@@ -368,7 +423,7 @@ def test_a_warning_and_an_error_may_both_be_said(perception):
 def test_a_network_that_fails_again_and_again_is_said_and_not_activated(perception, client):
     node = perception()
     health = client.listen(DiagnosticArray, '/diagnostics')
-    node.engine.failure = RuntimeError('the GPU fell off the bus')
+    node.engine._worker.failure = RuntimeError('the GPU fell off the bus')
     wait_for(lambda: [m for m in health if m.status[0].level == b'\x02'
                       and 'fell off the bus' in m.status[0].message])
     assert change_state(client, Transition.TRANSITION_DEACTIVATE)

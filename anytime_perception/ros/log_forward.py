@@ -1,0 +1,28 @@
+"""What the engine logs, in the log of the node."""
+
+import logging
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+
+class LogForward(logging.Handler):
+    """Passes warnings and errors of this package's Python loggers on to a node's logger."""
+
+    def __init__(self, logger: RcutilsLogger):
+        super().__init__(logging.WARNING)
+        self._logger = logger
+        self._source = logging.getLogger('anytime_perception')
+        self._source.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record. One call per severity: rclpy lets no line of code log at two."""
+        text = self.format(record)
+        if record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        else:
+            self._logger.warning(text)
+
+    def close(self) -> None:
+        """Pass nothing on any more."""
+        self._source.removeHandler(self)
+        super().close()

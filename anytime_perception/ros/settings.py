@@ -1,0 +1,88 @@
+"""A change of a parameter: refused with the reason, or made to take effect."""
+
+from anytime_perception.ros import parameters
+from anytime_perception.ros.control import why_not
+from anytime_perception.ros.parameters import Read
+from anytime_perception.ros.speed import speed_table
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+
+
+class Settings:
+    """
+    The parameters of a perception node.
+
+    The node has `engine` (None without), `active`, `outputs` and `speed`.
+    """
+
+    def __init__(self, node):
+        self._node = node
+        parameters.declare_parameters(node)
+
+    def listen(self) -> None:
+        """Look at changes from now on."""
+        self._node.add_on_set_parameters_callback(self._change)
+
+    def check(self) -> None:
+        """
+        Look at what was given at start, which nothing else has checked.
+
+        Raises
+        ------
+        ValueError: for an impossible value.
+
+        """
+        for name in parameters.PARAMETERS:
+            if reason := parameters.reason_against(name, self._value(name)):
+                raise ValueError(reason)
+        speed_table(self._value('speed_budgets'))
+
+    def apply(self) -> None:
+        """Make every live parameter take effect."""
+        for name in parameters.PARAMETERS:
+            self._apply(name, self._value(name))
+
+    def apply_budget(self, budget_ms: float | None = None) -> None:
+        """Give the engine the standing budget, or the shorter one for the robot's speed."""
+        node = self._node
+        if budget_ms is None:
+            budget_ms = self._value('budget_ms')
+        if node.engine is not None:
+            node.engine.budget = min(budget_ms, node.speed.budget_ms) / 1e3
+
+    def _value(self, name: str):
+        return self._node.get_parameter(name).value
+
+    def _change(self, changes: list[Parameter]) -> SetParametersResult:
+        for change in changes:
+            if reason := self._reason_against(change):
+                return SetParametersResult(successful=False, reason=reason)
+        for change in changes:
+            self._apply(change.name, change.value)
+        return SetParametersResult(successful=True)
+
+    def _reason_against(self, change: Parameter) -> str:
+        spec = parameters.PARAMETERS.get(change.name)
+        if spec is None:
+            return ''  # rclpy's own, such as use_sim_time
+        if spec.read is Read.CONFIGURED and self._node.engine is not None:
+            return f'{change.name} is read when the node is configured; clean it up first'
+        if spec.read is Read.ACTIVATED and self._node.active:
+            return f'{change.name} is read when the node is activated; deactivate it first'
+        if change.name == 'budget_ms':
+            return why_not(self._node.engine, change.value)
+        return parameters.reason_against(change.name, change.value)
+
+    def _apply(self, name: str, value) -> None:
+        """Make a live parameter take effect; others are read when they are needed."""
+        outputs, engine = self._node.outputs, self._node.engine
+        if name == 'top_k':
+            outputs.top_k = value
+        elif name == 'publish':
+            outputs.rate = value
+        elif name == 'budget_ms':
+            self.apply_budget(value)
+        elif name == 'confidence' and engine is not None:
+            engine.confidence = value if value < 1 else None
+        elif name == 'hysteresis' and engine is not None:
+            engine.hysteresis = value
