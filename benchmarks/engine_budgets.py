@@ -35,6 +35,7 @@ def measure(units: int, channels: int, arguments) -> dict:
             first, last = float(engine.profile.p99[0]), float(engine.profile.p99[-1])
             budget = chance.uniform(first + 0.001, 1.2 * max(last, first + 0.001))
             promised = engine.profile.exit_within(budget)
+            promised = -1 if promised is None else promised  # the profile has just changed
             deadline = time.monotonic() + budget
             refinements = list(engine.refine(image, budget=budget))
             reader_late.append(time.monotonic() - deadline)

@@ -37,7 +37,11 @@ def stage_seconds(engine: AnytimeEngine, image: np.ndarray, passes: int = 100) -
 
 
 def note_ends(engine: AnytimeEngine) -> list[float]:
-    """Have the engine's runner leave the moment of its last return in the list, which is given."""
+    """
+    Have the engine's runner leave the moment of its last end in the list, which is given.
+
+    On a GPU that is when the device is idle: a runner may return while a stage still runs there.
+    """
     runner, end = engine._worker.refiner.runner, [0.0]
     run = runner.run
 
@@ -45,6 +49,8 @@ def note_ends(engine: AnytimeEngine) -> list[float]:
         try:
             run(images, answered)
         finally:
+            if engine.device.type == 'cuda':
+                torch.cuda.synchronize(engine.device)
             end[0] = time.monotonic()
 
     runner.run = timed

@@ -14,11 +14,7 @@ On a GPU also: eager, ours without a CUDA graph, and free, ours where cuDNN may 
 whose sums differ from run to run, which `anytime train` does not let it.
 """
 
-import argparse
 from collections.abc import Callable
-import json
-from pathlib import Path
-import platform
 import time
 
 from anytime_perception.networks import AnytimeNetwork
@@ -31,6 +27,7 @@ from anytime_training.optimiser import make_optimiser
 from anytime_training.phases import plan
 from anytime_training.step import make_step, Step
 from anytime_training.strategies import make_sampler, make_weights
+import measuring
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -113,22 +110,22 @@ def freely(way: Callable[[], float]) -> float:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n')[0])
-    parser.add_argument('--device', default='auto')
+    parser = measuring.parser(__doc__)
     parser.add_argument('--units', type=int, default=9)
     parser.add_argument('--channels', type=int, default=32)
     parser.add_argument('--steps', type=int, default=0, help='default: 100 on a GPU, else 4')
     parser.add_argument('--rounds', type=int, default=3, help='each way is measured this often')
     parser.add_argument('--workers', type=int, default=2, help='of the plain loop')
-    parser.add_argument('--output', type=Path, help='JSON file')
     arguments = parser.parse_args()
-    device = choose_device(arguments.device)
+    torch.set_num_threads(arguments.threads)
+    device, machine = choose_device(arguments.device), measuring.machine()
     torch.backends.cudnn.deterministic = True  # as in `anytime train`
     steps = arguments.steps or (100 if device.type == 'cuda' else 4)
-    config = TrainConfig.of({'dataset': 'cifar100', 'units_per_block': [arguments.units],
-                             'channels': arguments.channels})
-    trunk_only = TrainConfig.of({**config.to_dict(), 'weights': 'optimal', 'strategy': 'none'})
-    muon = TrainConfig.of({**config.to_dict(), 'optimiser': 'muon', 'lr': 0.015})
+    values = {'dataset': 'cifar100', 'units_per_block': [arguments.units],
+              'channels': arguments.channels}
+    config = TrainConfig.of(values)
+    trunk_only = TrainConfig.of({**values, 'weights': 'optimal', 'strategy': 'none'})
+    muon = TrainConfig.of({**values, 'optimiser': 'muon'})
     count = 128 * (steps + WARM_UP[device.type])
     images = torch.randint(256, (count, 3, SIZE, SIZE), dtype=torch.uint8)
     data = ImageSet(images, torch.randint(CLASSES, (len(images),)))
@@ -144,20 +141,14 @@ def main() -> None:
     with fitting_threads(network, config.batch_size):
         rounds = [{name: way() for name, way in ways.items()} for _ in range(arguments.rounds)]
     best = {name: max(result[name] for result in rounds) for name in ways}
-    result = {
+    measuring.finish({
         'network': f'n={arguments.units}, c={arguments.channels}', 'device': str(device),
-        'machine': torch.cuda.get_device_name(device) if device.type == 'cuda'
-        else platform.processor() or platform.machine(),
-        'threads': torch.get_num_threads(), 'torch': torch.__version__,
+        'threads': torch.get_num_threads(), 'machine': machine,
         'images_per_s': {name: round(speed, 1) for name, speed in best.items()},
         'epochs_of_50000_in_10_minutes': int(600 * best['ours'] / 50000),
         'ours_over_plain': round(best['ours'] / best['plain'], 2),
         'ours_over_trunk': round(best['ours'] / best['trunk'], 2),
-        'muon_over_ours': round(best['muon'] / best['ours'], 2)}
-    print(json.dumps(result, indent=1))
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(result, indent=1) + '\n')
+        'muon_over_ours': round(best['muon'] / best['ours'], 2)}, arguments.output)
 
 
 if __name__ == '__main__':

@@ -49,7 +49,7 @@ sweep() {  # FOLDER CONFIGS OPTIONS…
     local configs=${2//,/ }
     # shellcheck disable=SC2086
     "${anytime[@]}" sweep --output "$output/$1" --config $configs --dataset "$dataset" \
-        --data "$data" --seeds "$seeds" --devices ${devices//,/ } "${settings[@]}" "${@:3}"
+        --data "$data" --seeds "$seeds" --devices ${devices//,/ } ${settings[@]+"${settings[@]}"} "${@:3}"
 }
 opt=(--vary exit_share=0.25,0.5,0.75,1.0 --set weights=optimal --set strategy=none)
 small=(--set validation=false)  # its configuration has the paper's n=5, c=16

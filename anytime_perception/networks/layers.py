@@ -33,7 +33,7 @@ class Exit(nn.Module):
     """
     A prediction head: ReLU, global average pool, fully connected.
 
-    Maps (N, C, H, W) to logits (N, classes).
+    Maps (N, C, H, W) to logits (N, classes). The ReLU is ours: section 3.1 names the other two.
     """
 
     def __init__(self, channels: int, num_classes: int):

@@ -6,6 +6,7 @@ from anytime_perception import model_file
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training import cli, train, weights
 from anytime_training.averaging import MovingAverage
+from anytime_training.config import TrainConfig
 from anytime_training.objective import exit_losses, mix
 from anytime_training.phases import MODES, plan, run_phase, scale_gradient, set_phase
 from anytime_training.strategies import STRATEGIES
@@ -85,6 +86,17 @@ def test_a_phase_starts_from_the_average_of_the_one_before(tmp_path, monkeypatch
 def network_and_images():
     torch.manual_seed(0)
     return AnytimeNetwork(2, 3, 5, input_size=8), torch.randn(7, 3, 8, 8)
+
+
+def test_a_phase_begins_without_gradients_of_the_one_before():
+    network, images = network_and_images()
+    config = TrainConfig(units_per_block=(2,), channels=3, mode='midfeat')
+    first, second = plan('midfeat', network, weights.sieve(6))
+    set_phase(network, first)
+    sum(logits.sum() for logits in run_phase(network, first, images)).backward()
+    assert any(parameter.grad is not None for parameter in network.parameters())
+    train._start_phase(config, network, second, 1, 0, graph=False)
+    assert all(parameter.grad is None for parameter in network.parameters())
 
 
 @pytest.mark.parametrize('mode', MODES)

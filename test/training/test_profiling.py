@@ -24,6 +24,13 @@ def test_every_exit_is_measured_and_written_beside_the_model(tmp_path, capsys, r
     assert f'toy.safetensors on cpu ({result["runner"]}' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('rate', ['0', '-1', 'nan', 'often'])
+def test_an_impossible_rate_is_refused(tmp_path, capsys, rate):
+    with pytest.raises(SystemExit):
+        main(['profile', str(tmp_path / 'none'), f'--rate={rate}'])
+    assert f"'{rate}' is not a positive number" in capsys.readouterr().err
+
+
 def test_a_missing_model_is_named(tmp_path, capsys):
     assert main(['profile', str(tmp_path / 'none')]) == 2
     assert 'none' in capsys.readouterr().err

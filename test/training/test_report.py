@@ -1,5 +1,6 @@
 """Reports: every table and figure that runs can fill, with the paper's numbers beside."""
 
+import csv
 import json
 import math
 import re
@@ -7,6 +8,7 @@ import re
 from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
+from anytime_training.figures import _last_losses
 from anytime_training.optimal import optimal_errors, optimal_metrics
 from anytime_training.recipe_figure import draw_recipes, own_parts
 from anytime_training.results import find_results
@@ -150,14 +152,22 @@ def test_opt_plus_is_that_of_sequences_with_late_exits(tmp_path):
 
 
 def test_wins_compare_like_with_like(tmp_path):
-    for seed, (plain, alternating) in enumerate([(0.5, 0.4), (0.5, 0.4), (0.5, 0.5), (0.5, 0.6)]):
-        write_run(tmp_path / f'ann{seed}', plain, strategy='none', seed=seed)
-        write_run(tmp_path / f'aann{seed}', alternating, strategy='aann', seed=seed)
-    write_run(tmp_path / 'alone', 0.0, strategy='aann', seed=9)  # no ANN with its seed
+    for channels, (plain, alternating) in enumerate(
+            [(0.5, 0.4), (0.5, 0.4), (0.5, 0.5), (0.5, 0.6)], start=1):
+        write_run(tmp_path / f'ann{channels}', plain, strategy='none', channels=channels)
+        write_run(tmp_path / f'aann{channels}', alternating, strategy='aann', channels=channels)
+    # Of two seeds the mean counts, and of a third, which ANN was not trained with, nothing.
+    for seed, errors in enumerate([(0.5, 0.5), (0.4, 0.55), (None, 0.0)]):
+        for strategy, error in zip(('none', 'aann'), errors):
+            if error is not None:
+                write_run(tmp_path / f'{strategy}-{seed}', error, strategy=strategy, seed=seed,
+                          epochs=7)
     rows = tables.wins(results_of(tmp_path))[0].rows
-    assert rows[0] == ['AANN', 'ours (4 pairs)', *[62.5] * 5]
-    assert rows[1][2:] == pytest.approx([100 * math.exp(-2 * 4 * 0.125 ** 2)] * 5)
-    assert rows[2][2:] == [66.67, 67.95, 76.92, 55.13, 65.38]
+    assert rows[0] == ['AANN', 'standard', 'ours (4 experiments)', *[62.5] * 5]
+    assert rows[1][3:] == pytest.approx([100 * math.exp(-2 * 4 * 0.125 ** 2)] * 5)
+    assert rows[2] == ['AANN', "the paper's", 'paper (39)', 66.67, 67.95, 76.92, 55.13, 65.38]
+    assert rows[3] == ['AANN', '7 epochs', 'ours (1 experiment)', *[0.0] * 5]
+    assert len(rows) == 5
 
 
 def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys):
@@ -192,7 +202,7 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
 
 
 MODERN = {'epochs': 5, 'schedule': 'one_cycle', 'nesterov': True}
-TWO_EXITS = {'last_share': 0.8, 'distillation': 0.3, 'calibrate': True}
+TWO_EXITS = {'last_share': 0.8, 'distillation': 0.3}
 
 
 def test_recipes_of_as_many_epochs_are_drawn_together(tmp_path):
@@ -222,15 +232,36 @@ def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):
     results = results_of(tmp_path)
     rows = [row for row in tables.methods(results)[0].rows if row[4] == 'ours (1 run)']
     modern = '5 epochs, one_cycle schedule, nesterov'
-    both = '{}, {}'.format('last share 0.8, 5 epochs, one_cycle schedule, nesterov',
-                           'distillation 0.3, calibrate')
+    both = 'last share 0.8, 5 epochs, one_cycle schedule, nesterov, distillation 0.3'
     assert {tuple(row[2:4]): row[8] for row in rows} == pytest.approx({
         ('AANN', 'standard'): 50, ('AANN', modern): 30, ('AANN (tau 2)', 'standard'): 10,
         ('OPT', modern): 25, ('AANN', both): 27.5})
+    # One that held images back to calibrate with has learned from fewer than this OPT.
+    write_run(tmp_path / 'calibrated', 0.2, strategy='aann', **MODERN, calibrate=True)
+    results = results_of(tmp_path)
     # OPT has one exit: what has several learn from each other is no part of its recipe.
     found = {row[1]: row[6] for row in tables.increases(results)[0].rows if row[0] == 'AANN'
              and not row[2].startswith('paper')}
     assert found == pytest.approx({modern: 20, both: 10})
+
+
+def test_an_opt_run_costs_what_its_exit_costs(tmp_path):
+    write_run(tmp_path / 'runs' / 'half', 0.2, weights='optimal', exit_share=0.5)
+    write_run(tmp_path / 'runs' / 'aann', 0.2, strategy='aann')
+    assert cli.main(['report', str(tmp_path / 'runs'), '--output', str(tmp_path / 'report')]) == 0
+    with open(tmp_path / 'report' / 'tables' / 'runs.csv', newline='') as file:
+        costs = {row['run']: float(row['MACs (M)']) for row in csv.DictReader(file)}
+    assert costs == {'half': 14e-5, 'aann': 27e-5}
+
+
+def test_the_loss_of_an_exit_is_that_of_the_epoch_that_trained_it_last(tmp_path):
+    write_run(tmp_path / 'no_grad', 0.6, mode='no_grad', strategy='none')
+    log = tmp_path / 'no_grad' / 'n9' / 'log.csv'
+    header, *_ = log.read_text().splitlines()
+    rows = [['1', '0.75', *[''] * 26], ['2', '0.5', *[''] * 26], ['3', '', '0.25', *[''] * 25]]
+    log.write_text('\n'.join([header, *(','.join(row) for row in rows)]))
+    losses = _last_losses(results_of(tmp_path)[0])
+    assert losses[:2] == [0.5, 0.25] and all(map(math.isnan, losses[2:]))
 
 
 def test_modes_that_train_exits_one_by_one_are_methods_and_mixed_is_a_recipe(tmp_path):

@@ -30,6 +30,8 @@ def check_settings(config: 'TrainConfig') -> None:
     _check_network(config)
     _check_boosted(config)
     _check_ladder(config)
+    if config.nesterov and not config.momentum:
+        raise ValueError('nesterov is True, but momentum is 0; leave one of the two out')
     if config.optimiser == 'muon' and config.weight_decay:
         raise ValueError(f'weight_decay is {config.weight_decay}, but optimiser is muon, which '
                          'has none; leave one of the two out')
@@ -58,6 +60,28 @@ def check_settings(config: 'TrainConfig') -> None:
     for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
         if not getattr(config, name) >= 0:
             raise ValueError(f'{name} is {getattr(config, name)}; it must not be negative')
+
+
+def check_use(config: 'TrainConfig') -> None:
+    """
+    Raise ValueError if `config` sets what has no use together with the rest.
+
+    Such a setting would change nothing but what the run is called.
+    """
+    one_by_one = config.mode in ('midfeat', 'no_grad')
+    used = {
+        'exit_share': (config.weights == 'optimal', 'weights is optimal'),
+        'weights_base': (config.weights == 'exponential', 'weights is exponential'),
+        'last_share': (config.weights != 'optimal' and not one_by_one,
+                       'exits are trained together'),
+        'late_exits': (len(config.names) > 1, 'there are several networks in units_per_block')}
+    for name in {name for names in STRATEGIES.values() for name in names}:
+        having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
+        used[name] = name in STRATEGIES[config.strategy], f'strategy is one of {having}'
+    for name, (in_use, condition) in sorted(used.items()):
+        if not in_use and getattr(config, name) != getattr(type(config), name):
+            raise ValueError(f'{name} is {getattr(config, name)}, which has a use only where '
+                             f'{condition}; leave it out, or change that')
 
 
 def _check_network(config: 'TrainConfig') -> None:

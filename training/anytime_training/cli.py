@@ -1,6 +1,7 @@
 """The command line: `anytime train | evaluate | sweep | report | ship | profile | …`."""
 
 import argparse
+import math
 import sys
 
 from anytime_perception.engine.runners import PRECISIONS, RUNNERS
@@ -149,7 +150,7 @@ def _add_profile(subparsers) -> None:
     profile.add_argument('--runner', choices=RUNNERS, default='auto')
     profile.add_argument('--precision', choices=PRECISIONS, default='float32')
     profile.add_argument('--images', type=_positive, default=200, help='how many (%(default)s)')
-    profile.add_argument('--rate', type=float, default=30, help='images per second (%(default)s)')
+    profile.add_argument('--rate', type=_rate, default=30, help='images per second (%(default)s)')
     profile.add_argument('--output', metavar='PATH',
                          help='of the files, less .json and .png (default: beside the model)')
     profile.set_defaults(command=commands.profile)
@@ -177,6 +178,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a positive integer')
     return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
+    return value
 
 
 def _add_sweep(subparsers) -> None:

@@ -26,8 +26,9 @@ class Evaluation:
     `lost` is the share of images that had the right answer at an exit and another one later on.
     With `hysteresis` above 1 answers were held, see `anytime_perception.held_answer`.
 
-    Milestones are at 1/4, 1/2, 3/4 and 1 of the units (the paper's rule) and of the cost; an error
-    there is not a number (null in JSON) where no exit has answered yet.
+    Milestones are at 1/4, 1/2, 3/4 and 1 of the units, by which the paper counts cost, as its
+    units cost the same, and of the cost itself; an error there is not a number (null in JSON)
+    where no exit has answered yet.
     """
 
     dataset: str

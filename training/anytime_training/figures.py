@@ -1,11 +1,13 @@
 """The paper's figures 2 to 4, drawn from runs."""
 
 from collections.abc import Iterable
+import math
 from pathlib import Path
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.optimal import optimal_errors, optimal_points
-from anytime_training.results import mean_errors, Result, Setting, slug
+from anytime_training.recipe_figure import draw_recipes
+from anytime_training.results import mean_errors, ONE_EXIT_AT_A_TIME, Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
@@ -18,7 +20,8 @@ matplotlib.use('Agg')  # files only, on machines without a screen too
 def draw_all(results: list[Result], folder: Path) -> list[Path]:
     """Draw every figure that `results` can fill into `folder`; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [path for draw in (_schemes, _sequences, _sieve, _periods, _choices)
+    return [path for draw in (
+        _schemes, _sequences, _sieve, _periods, _choices, draw_recipes)
             for path in draw(results, folder)]
 
 
@@ -31,7 +34,7 @@ def _save(figure: Figure, path: Path) -> Path:
 def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 2a to 2d: error, and training loss, against units for each weight scheme."""
     chosen = [run for run in results if len(run.config.names) == 1
-              and run.method in ('ANN', 'OPT', 'midfeat', 'no-grad')]
+              and run.method in ('ANN', *ONE_EXIT_AT_A_TIME)]
     for setting, runs in group(chosen, lambda run: run.setting).items():
         schemes = group(runs, lambda run: run.scheme)
         if len(schemes) < 2:
@@ -45,18 +48,22 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
             else:
                 depths = found[0].evaluation.depth
                 values = [100 * error for error in mean_errors(found)]
-                last = found[0].log()[-1]
-                losses = [(depth, float(last[f'loss_{index}']))
-                          for index, depth in enumerate(depths, start=1) if last[f'loss_{index}']]
-                loss.plot(*zip(*losses), label=name)
+                loss.plot(depths, _last_losses(found[0]), label=name, marker='.')
             whole.plot(depths, values, label=name, marker='.')
             end.plot(depths[-4:], values[-4:], label=name, marker='.')
         for axes, title in ((whole, 'error, %'), (end, 'error, %, last four'),
-                            (loss, 'training cross entropy')):
+                            (loss, 'training loss, in the last epoch of each exit')):
             axes.set(xlabel='units', ylabel=title)
             axes.legend(fontsize='small')
         figure.suptitle(f'Weight schemes, {setting.title} (figure 2a to 2d)')
         yield _save(figure, folder / f'figure2_{setting.file_name}{_period(setting)}.png')
+
+
+def _last_losses(run: Result) -> list[float]:
+    """Return each exit's training loss in the last epoch that trained it; modes have several."""
+    rows = run.log()
+    return [next((float(row[f'loss_{index}']) for row in reversed(rows) if row[f'loss_{index}']),
+                 math.nan) for index in range(1, len(run.evaluation.depth) + 1)]
 
 
 def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -113,8 +120,8 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
 
 def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
-    still = ('ANN', 'OPT', 'midfeat', 'no-grad')
-    chosen = [run for run in results if run.method not in still and not run.is_eann]
+    chosen = [run for run in results
+              if run.method not in ('ANN', *ONE_EXIT_AT_A_TIME) and not run.is_eann]
     for (setting, method, scheme), runs in group(
             chosen, lambda run: (run.setting, run.method, run.scheme)).items():
         rows = runs[0].log()

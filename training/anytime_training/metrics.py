@@ -57,6 +57,16 @@ def milestone_exits(positions: Sequence[float]) -> list[int | None]:
     return [count - 1 if count else None for count in passed]
 
 
+def exit_at(share: float, depths: Sequence[int]) -> int:
+    """
+    Return the exit that OPT trains for a share of the units, as the authors' code has it.
+
+    It is the one at depth round(share · L), or the last before, or the first.
+    """
+    target = round(share * depths[-1])
+    return max(sum(depth <= target for depth in depths) - 1, 0)
+
+
 def milestone_errors(errors: Sequence[float], positions: Sequence[float]) -> list[float]:
     """Return the error at each milestone; not a number where nothing has been answered yet."""
     return [math.nan if index is None else errors[index] for index in milestone_exits(positions)]

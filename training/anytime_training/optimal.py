@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import math
 
 from anytime_training.comparison import optimal_plus
+from anytime_training.metrics import exit_at
 from anytime_training.results import Result, Setting, SHARES
 
 
@@ -12,8 +13,7 @@ def optimal_errors(results: Iterable[Result]) -> dict[int, float]:
     found: dict[int, list[float]] = {}
     for result in results:
         depths, errors = result.evaluation.depth, result.evaluation.error
-        target = round(result.config.exit_share * depths[-1])
-        index = max(sum(depth <= target for depth in depths) - 1, 0)
+        index = exit_at(result.config.exit_share, depths)
         found.setdefault(depths[index], []).append(errors[index])
     return {depth: sum(errors) / len(errors) for depth, errors in sorted(found.items())}
 

@@ -15,7 +15,7 @@ ONE_BY_ONE = ('midfeat', 'no_grad')
 _OF_STRATEGY = {name for names in STRATEGIES.values() for name in names}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
-                     'calibrate', 'late_exits'}
+                     'late_exits'}
 
 
 def recipe(config: TrainConfig) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 from anytime_perception.files import write_atomically
 from anytime_training import figures, tables
 from anytime_training.comparison import timeliness
+from anytime_training.metrics import exit_at
 from anytime_training.optimal import optimal_metrics
-from anytime_training.recipe_figure import draw_recipes
 from anytime_training.results import Result
 
 _ABOUT = """
@@ -15,7 +15,8 @@ Ours, and the numbers of the paper where it has them. The paper's differ from ru
 gives one each. Runs are averaged and compared only where data, network and recipe are the same;
 the standard recipe is the paper's. OPT at a milestone is the network trained for the exit at that
 share of the units, rounded, as in the paper: of few units, that may be a deeper exit than the one
-that answers there.
+that answers there. Where blocks have different numbers of units, shares of the units are others of
+the cost, which each evaluation.json has.
 """
 
 
@@ -32,7 +33,6 @@ def write_report(results: list[Result], folder: Path) -> Path:
     for table in filled:
         _write(folder / 'tables' / f'{table.name}.csv', table.csv())
     drawn = figures.draw_all(results, folder / 'figures')
-    drawn += draw_recipes(results, folder / 'figures')
     text = [f'# {tables.runs_of(results)}\n{_ABOUT}']
     text += [table.markdown() for table in filled]
     text += [f'![{path.stem}](figures/{path.name})\n' for path in drawn]
@@ -45,14 +45,17 @@ def _runs(results: list[Result]) -> tables.Table:
     """Return a table of all runs, with what the paper's tables leave out."""
     rows = []
     for run in results:
-        metrics, of_all = run.metrics, [timeliness(run.evaluation.error, run.evaluation.cost),
-                                        max(run.evaluation.calibration_error), run.evaluation.lost]
+        evaluation = run.evaluation
+        metrics, cost = run.metrics, evaluation.cost[-1]
+        of_all = [timeliness(evaluation.error, evaluation.cost),
+                  max(evaluation.calibration_error), evaluation.lost]
         if run.method == 'OPT':  # its other exits were not trained
             metrics = optimal_metrics([run])
+            cost = evaluation.cost[exit_at(run.config.exit_share, evaluation.depth)]
             of_all = [math.nan] * 3
         rows.append([run.folder.name, run.dataset, run.model.title, run.method,
                      run.scheme, run.setting.recipe or 'standard', run.config.seed,
-                     run.evaluation.cost[-1] / 1e6,
+                     cost / 1e6,
                      *tables.percent(metrics), *(100 * value for value in of_all)])
     header = ['run', 'data set', 'model', 'method', 'weights', 'recipe', 'seed', 'MACs (M)',
               *tables.METRICS, 'timeliness', 'worst calibration', 'lost']

@@ -23,6 +23,8 @@ _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 
 SHARES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))  # milestones by the names of tables
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
 _VALIDATION = ' (validation)'
+# Methods, by the names of the tables, that train one exit, or one after the other.
+ONE_EXIT_AT_A_TIME = 'OPT', 'midfeat', 'no-grad'
 
 
 def slug(text: str) -> str:

@@ -9,6 +9,7 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data, distributed
 from anytime_training.calibrate import calibrate, uncalibrated
+from anytime_training.checks import check_use
 from anytime_training.config import TrainConfig
 from anytime_training.device import fitting_threads, flushed_denormals
 from anytime_training.evaluate import evaluate, Evaluation
@@ -17,7 +18,7 @@ from anytime_training.pretrained import (
     check_backbone, load_pretrained, preprocessing_of_imagenet)
 from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
-from anytime_training.strategies import check_strategy, make_weights
+from anytime_training.strategies import make_weights
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
@@ -49,16 +50,21 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
-        check_strategy(config)
+        check_use(config)
         check_backbone(config)
         _write_json(path, config.to_dict())
         return config
     if not resume:
         raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
                          'another --output')
-    stored = read_config_file(path)
-    asked = TrainConfig.of({**stored, **values})
-    difference = changed_setting(TrainConfig.of(stored), asked)
+    stored = TrainConfig.of(read_config_file(path))
+    try:
+        asked = TrainConfig.of({**stored.to_dict(), **values})
+        difference = changed_setting(stored, asked)
+    except ValueError:  # of the two together, which says less than what they differ in
+        difference = _changed(stored.to_dict(), {**stored.to_dict(), **values})
+        if not difference:
+            raise
     if difference:
         raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
                          'or choose another --output')
@@ -67,9 +73,12 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
 
 def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
     """Return what differs first but for where the data are, as 'epochs 1, not 2'; '' if none."""
-    values = now.to_dict()
-    return next((f'{key} {value!r}, not {values[key]!r}' for key, value in before.to_dict().items()
-                 if key != 'data' and values[key] != value), '')
+    return _changed(before.to_dict(), now.to_dict())
+
+
+def _changed(before: dict, now: dict) -> str:
+    return next((f'{key} {value!r}, not {now[key]!r}' for key, value in before.items()
+                 if key != 'data' and now[key] != value), '')
 
 
 @flushed_denormals()

@@ -172,10 +172,10 @@ class Exp3(Alternating):
         self._steps = self._steps + 1
 
     def _learn(self, reward: Tensor) -> None:
-        probability = self.probabilities[self.chosen]
-        gain = self._gamma * reward[self.chosen] / (len(reward) * probability)
+        # Of all exits, and then of the chosen one: to index with a tensor waits for the GPU.
         chosen = torch.arange(len(reward), device=reward.device) == self.chosen
-        self._scores = torch.log_softmax(self._scores + chosen * gain, 0)
+        gain = chosen * self._gamma * reward / (len(reward) * self.probabilities)
+        self._scores = torch.log_softmax(self._scores + gain, 0)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what has been learned so far."""

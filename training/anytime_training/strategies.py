@@ -2,7 +2,7 @@
 
 from anytime_training import weights as schemes
 from anytime_training.adaloss import AdaLoss
-from anytime_training.metrics import milestone_exits
+from anytime_training.metrics import exit_at, milestone_exits
 from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
 
@@ -12,32 +12,15 @@ STRATEGIES = {'none': (), 'aann': ('tau',), 'milestone': ('tau',), 'exp3': ('tau
               'adaloss': ('delta',)}
 
 
-def check_strategy(config) -> None:
-    """
-    Raise ValueError if `config` sets what its strategy has no use for.
-
-    Such a setting would change nothing but what the run is called.
-    """
-    known = {name for names in STRATEGIES.values() for name in names}
-    used = STRATEGIES[config.strategy]
-    for name in sorted(known.difference(used)):
-        if getattr(config, name) != getattr(type(config), name):
-            having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
-            raise ValueError(f'{name} is {getattr(config, name):g}, but the strategy '
-                             f'{config.strategy} has no such setting; leave it out, or choose one '
-                             f'of {having}')
-
-
 def make_weights(config, depths: list[int]) -> Tensor:
     """
     Return the loss weights (exits,) that `config` names, for exits at `depths` in units.
 
-    The optimal ones train the exit at round(share · L), as the authors' code, or the last before.
+    The optimal ones train the exit that `metrics.exit_at` gives for the `exit_share`.
     """
     exits = len(depths)
     if config.weights == 'optimal':
-        target = round(config.exit_share * depths[-1])
-        return schemes.optimal(exits, max(sum(depth <= target for depth in depths) - 1, 0))
+        return schemes.optimal(exits, exit_at(config.exit_share, depths))
     weights = (schemes.exponential(exits, config.weights_base) if config.weights == 'exponential'
                else schemes.SCHEMES[config.weights](exits))
     return schemes.with_last(weights, config.last_share) if config.last_share else weights

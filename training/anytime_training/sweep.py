@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 
+from anytime_training.checks import check_use
 from anytime_training.config import TrainConfig
 from anytime_training.run import changed_setting, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
-from anytime_training.strategies import check_strategy
 
 _POLL_S = 0.2
 _IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
@@ -76,7 +76,7 @@ def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
         configs.append(config)
         stored = job.folder / CONFIG
         if not stored.exists():
-            check_strategy(config)
+            check_use(config)
             continue
         difference = changed_setting(TrainConfig.of(read_config_file(stored)), config)
         if difference:

@@ -9,7 +9,7 @@ import math
 from anytime_training import paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
 from anytime_training.optimal import optimal_metrics, optimal_plus_metrics
-from anytime_training.results import mean_metrics, Result, Setting
+from anytime_training.results import mean_metrics, ONE_EXIT_AT_A_TIME, Result, Setting
 
 METRICS = paper.METRICS
 ORDER = ('OPT', 'ANN', 'EXP3', 'Milestone', 'RWM', 'AVGL', 'AANN', 'EANN')
@@ -66,7 +66,7 @@ def opt_of(results: list[Result]) -> dict:
     return {key: optimal_metrics(found) for key, found in runs.items()}
 
 
-def runs_of(results: list[Result], what: str = 'run') -> str:
+def runs_of(results: list, what: str = 'run') -> str:
     """Return how many there are, in words."""
     return f'{len(results)} {what}{"s" * (len(results) != 1)}'
 
@@ -79,8 +79,7 @@ def but_period(run: Result) -> tuple:
 
 def weight_schemes(results: list[Result]) -> list[Table]:
     """Return table 1 for every setting with more than one weight scheme or mode."""
-    one_by_one = ('OPT', 'midfeat', 'no-grad')
-    chosen = [result for result in results if result.method in ('ANN', *one_by_one)]
+    chosen = [result for result in results if result.method in ('ANN', *ONE_EXIT_AT_A_TIME)]
     tables = []
     for setting, runs in group(chosen, lambda run: run.setting).items():
         schemes = group(runs, lambda run: run.scheme)
@@ -148,27 +147,41 @@ def is_of_paper(setting: Setting, method: str) -> bool:
 
 
 def wins(results: list[Result]) -> list[Table]:
-    """Return tables 2a and 5: how often a strategy is better than ANN."""
-    def experiment(run: Result) -> tuple:
-        return run.setting, run.scheme, run.config.seed
-    plain = {experiment(run): run for run in results if run.method == 'ANN'}
+    """
+    Return tables 2a and 5: how often a strategy is better than ANN.
+
+    An experiment is a setting with a weight scheme; of several seeds, which both have, it is the
+    mean that counts, as the seeds of one are no experiments of their own.
+    """
+    experiments = group(results, lambda run: (run.setting, run.scheme))
+    pairs: dict[tuple, list] = {}
+    for (setting, _), runs in experiments.items():
+        methods_of = group(runs, lambda run: run.method)
+        for method, found in methods_of.items():
+            if method in ('ANN', *ONE_EXIT_AT_A_TIME) or found[0].is_eann:
+                continue
+            of_seed = {run.config.seed: run for run in methods_of.get('ANN', ())}
+            both = [run for run in found if run.config.seed in of_seed]
+            if both:
+                pairs.setdefault((method, setting.recipe), []).append((
+                    mean_metrics(both), mean_metrics([of_seed[run.config.seed] for run in both])))
     printed = {row['method']: row for row in paper.table(5)}
     rows = []
-    chosen = [run for run in results if experiment(run) in plain
-              and run.method not in ('ANN', 'OPT', 'midfeat', 'no-grad') and not run.is_eann]
-    for method, runs in sorted(group(chosen, lambda run: run.method).items()):
+    for (method, recipe), compared in sorted(pairs.items()):
         shares, bounds = [], []
         for metric in METRICS:
-            share, count = share_better([run.metrics[metric] for run in runs],
-                                        [plain[experiment(run)].metrics[metric] for run in runs])
+            share, count = share_better([ours[metric] for ours, _ in compared],
+                                        [plain[metric] for _, plain in compared])
             shares.append(100 * share)
             bounds.append(100 * hoeffding_bound(share, count) if count else math.nan)
-        rows.append([method, f'ours ({runs_of(runs, "pair")})', *shares])
-        rows.append([method, "Hoeffding's bound", *bounds])
-        if method in printed:
-            rows.append([method, 'paper (39)', *(printed[method][metric] for metric in METRICS)])
+        name = [method, recipe or 'standard']
+        rows.append([*name, f'ours ({runs_of(compared, "experiment")})', *shares])
+        rows.append([*name, "Hoeffding's bound", *bounds])
+        if method in printed and not recipe:
+            rows.append([method, "the paper's", 'paper (39)',
+                         *(printed[method][metric] for metric in METRICS)])
     return [Table('table2a_and_5', 'Tables 2a and 5: share of experiments better than ANN, in %',
-                  ['method', 'source', *METRICS], rows)] if rows else []
+                  ['method', 'recipe', 'source', *METRICS], rows)] if rows else []
 
 
 def increases(results: list[Result]) -> list[Table]:
@@ -186,7 +199,7 @@ def increases(results: list[Result]) -> list[Table]:
                      if optimal > 0 and not math.isnan(error)]
             means.append(sum(found) / len(found) if found else math.nan)
         rows.append([method, recipe or 'standard', f'ours ({runs_of(runs)})', *means])
-        if method in printed:
+        if method in printed and not recipe:
             rows.append([method, "the paper's", 'paper (39)',
                          *(printed[method][name] for name in METRICS[:-1])])
     return [Table('table2b', 'Table 2b: relative increase of the error over OPT, in %',

@@ -106,6 +106,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
 
 def _start_phase(config: TrainConfig, network: StagedNetwork, phase: Phase, steps: int, seed: int,
                  graph: bool) -> Learner:
+    network.zero_grad(set_to_none=True)  # of what the phase before has trained, and this does not
     depths = [network.exits[index].depth for index in phase.exits]
     sampler = Fixed(phase.weights)
     if phase.alternates:
