@@ -13,10 +13,10 @@ import math
 from pathlib import Path
 
 from anytime_perception.files import write_atomically
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimeSequence, StagedNetwork)
 from anytime_perception.networks.blocks import BLOCKS
-from anytime_perception.preprocessing import Preprocessing
 from safetensors import SafetensorError
 import safetensors.torch
 import torch

@@ -17,8 +17,8 @@ whose sums differ from run to run, which `anytime train` does not let it.
 from collections.abc import Callable
 import time
 
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training.config import TrainConfig
 from anytime_training.data import Augmentation, ImageSet, training_batches
 from anytime_training.device import choose_device, fitting_threads

@@ -6,8 +6,8 @@ from pathlib import Path
 import sys
 
 from anytime_perception.engine import AnytimeEngine, DeviceError
+from anytime_perception.images.pictures import film, find_pictures, read_picture
 from anytime_perception.model_file import load, ModelFileError
-from anytime_perception.pictures import film, find_pictures, read_picture
 import numpy as np
 
 _SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-aann.safetensors'

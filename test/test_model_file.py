@@ -6,9 +6,9 @@ import math
 import os
 import pickle
 
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model_file import load, Measured, Model, ModelFileError, save
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
-from anytime_perception.preprocessing import Preprocessing
 from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest

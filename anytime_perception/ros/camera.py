@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 import random
 
+from anytime_perception.images.pictures import film, find_pictures, read_picture
 from anytime_perception.msg import Label
-from anytime_perception.pictures import film, find_pictures, read_picture
 from anytime_perception.ros.parameters import declare, Read, Spec
 from anytime_perception.ros.qos import NEWEST
 from anytime_perception.ros.spin import spin

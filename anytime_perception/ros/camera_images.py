@@ -5,7 +5,7 @@ import math
 import time
 
 from anytime_perception import engine
-from anytime_perception.ros.images import BadImageError, check_image, to_rgb
+from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
 from sensor_msgs.msg import CompressedImage, Image

@@ -15,8 +15,8 @@ from anytime_perception.files import write_atomically
 from anytime_perception.msg import Label, Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.parameters import declare, Read, Spec
+from anytime_perception.ros.scorecard import Scorecard
 from anytime_perception.ros.spin import serving
-from anytime_perception.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy

@@ -3,9 +3,9 @@
 import os
 
 from anytime_perception.engine import latency
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model_file import Measured, Model, save
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
-from anytime_perception.preprocessing import Preprocessing
 import pytest
 import torch
 

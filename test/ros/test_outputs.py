@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros import camera_images, speed, vision
 from anytime_perception.ros.annotated import annotate
-from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.decode import to_rgb
 from anytime_perception.ros.messages import ranking
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.speed import speed_table

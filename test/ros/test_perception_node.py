@@ -9,7 +9,7 @@ import threading
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros import camera_images
-from anytime_perception.ros.images import to_rgb
+from anytime_perception.ros.decode import to_rgb
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 from diagnostic_msgs.msg import DiagnosticArray

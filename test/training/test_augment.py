@@ -1,6 +1,6 @@
 """Training batches: crops, flips, lighting and cutout, drawn alike for one seed and epoch."""
 
-from anytime_perception.preprocessing import Preprocessing
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_training import data
 from anytime_training.data.augment import relight
 from anytime_training.data.image_set import ImageSet

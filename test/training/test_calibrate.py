@@ -3,8 +3,8 @@
 import copy
 import itertools
 
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training.calibrate import calibrate, fit_factor, uncalibrated
 from anytime_training.config import TrainConfig
 from anytime_training.data import ImageSet

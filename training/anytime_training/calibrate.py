@@ -9,7 +9,7 @@ network is an ordinary one. Where exits build on the answer before (see
 
 import math
 
-from anytime_perception.preprocessing import Preprocessing
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_training.config import TrainConfig
 from anytime_training.data import ImageSet
 from anytime_training.evaluate import predict_logits

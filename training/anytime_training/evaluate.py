@@ -9,9 +9,9 @@ from pathlib import Path
 from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.files import write_atomically
 from anytime_perception.held_answer import HeldAnswer
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model_file import Measured
 from anytime_perception.networks.layers import probabilities
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training import metrics
 from anytime_training.data import ImageSet
 import torch

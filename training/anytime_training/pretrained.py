@@ -1,7 +1,7 @@
 """Weights that a backbone starts from, and the preprocessing that they were trained with."""
 
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeBackbone
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training.config import TrainConfig
 import torch
 from torch import Tensor

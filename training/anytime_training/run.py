@@ -5,8 +5,8 @@ from pathlib import Path
 
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeSequence
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training import data, distributed
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.checks import check_use

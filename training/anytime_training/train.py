@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 import time
 
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, StagedNetwork
-from anytime_perception.preprocessing import Preprocessing
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.calibrate import uncalibrated

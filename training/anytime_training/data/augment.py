@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from anytime_perception.preprocessing import Preprocessing
+from anytime_perception.images.preprocessing import Preprocessing
 from anytime_training.data.image_set import ImageSet
 from anytime_training.random_state import generator
 import torch

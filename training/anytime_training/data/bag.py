@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from anytime_perception.encodings import BadImageError, check_pixels, pixels_to_rgb
+from anytime_perception.images.encodings import BadImageError, check_pixels, pixels_to_rgb
 from anytime_training.data.intervals import (
     GAP, Interval, OUTSIDE, read_intervals, split, TEST, TRAIN)
 import cv2

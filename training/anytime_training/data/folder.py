@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
 
-from anytime_perception.preprocessing import square
+from anytime_perception.images.preprocessing import square
 from anytime_training.data.image_set import ImageSet, stratified_split
 import cv2
 import numpy as np

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anytime_perception.preprocessing import square
+from anytime_perception.images.preprocessing import square
 from anytime_training.random_state import generator
 import numpy as np
 import torch

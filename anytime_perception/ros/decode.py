@@ -2,8 +2,9 @@
 
 import functools
 
-from anytime_perception.encodings import BadImageError, check_pixels, ENCODINGS, pixels_to_rgb
-from anytime_perception.jpeg import reduction
+from anytime_perception.images.encodings import (
+    BadImageError, check_pixels, ENCODINGS, pixels_to_rgb)
+from anytime_perception.images.jpeg import reduction
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,10 +20,9 @@ def check_image(message: Image | CompressedImage) -> None:
         if not message.data:
             raise BadImageError('empty', 'the compressed image has no data')
         return
-    if message.encoding in ENCODINGS or 0 in (message.height, message.width):
+    empty = 0 in (message.height, message.width)
+    if message.encoding in ENCODINGS or empty or _bridge() is None:
         check_pixels(message)
-    elif _bridge() is None:
-        raise BadImageError(f'encoding {message.encoding}', _unreadable(message.encoding))
 
 
 def to_rgb(message: Image | CompressedImage, least: int = 0) -> np.ndarray:
@@ -65,9 +65,5 @@ def _bridge_to_rgb(message: Image) -> np.ndarray:
         return _bridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:
         raise BadImageError(f'encoding {message.encoding}',
-                            f'{_unreadable(message.encoding)}: {error}') from error
-
-
-def _unreadable(encoding: str) -> str:
-    return (f'the encoding {encoding!r} can\'t be read; allowed: {", ".join(ENCODINGS)}, '
-            'and with cv_bridge installed whatever that converts to rgb8')
+                            f'cv_bridge cannot convert the encoding {message.encoding!r} to '
+                            f'rgb8: {error}') from error

@@ -1,6 +1,6 @@
 """Pictures come from files, folders and videos, in RGB; what shows nothing is explained."""
 
-from anytime_perception.pictures import film, find_pictures, read_picture
+from anytime_perception.images.pictures import film, find_pictures, read_picture
 import cv2
 import numpy as np
 import pytest

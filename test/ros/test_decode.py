@@ -3,9 +3,9 @@
 import array
 import sys
 
-from anytime_perception.jpeg import jpeg_size
-from anytime_perception.ros import images
-from anytime_perception.ros.images import BadImageError, check_image, to_rgb
+from anytime_perception.images.jpeg import jpeg_size
+from anytime_perception.ros import decode
+from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
 import cv2
 from hypothesis import given, settings, strategies as st
 import numpy as np
@@ -163,11 +163,11 @@ def test_a_cv_bridge_that_is_missing_is_looked_for_once(monkeypatch):
 
     monkeypatch.setattr(sys, 'meta_path', [Missing, *sys.meta_path])
     monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
-    images._bridge.cache_clear()
+    decode._bridge.cache_clear()
     for _ in range(3):
         with pytest.raises(BadImageError, match='purple8'):
             check_image(bad(encoding='purple8'))
-    images._bridge.cache_clear()
+    decode._bridge.cache_clear()
     assert len(looked) == 1
 
 

@@ -1,6 +1,6 @@
 """Pictures of any size become the network's input, the same way in training and on the robot."""
 
-from anytime_perception.preprocessing import Preprocessing, square
+from anytime_perception.images.preprocessing import Preprocessing, square
 from hypothesis import given, settings, strategies as st
 import numpy as np
 import pytest

@@ -63,7 +63,8 @@ def check_pixels(message: Any) -> None:
     if encoding is None:
         raise BadImageError(f'encoding {message.encoding}',
                             f'the encoding {message.encoding!r} cannot be read; allowed: '
-                            f'{", ".join(ENCODINGS)}')
+                            f'{", ".join(ENCODINGS)}, and in a node whatever an installed '
+                            'cv_bridge converts to rgb8')
     if encoding.even_width and message.width % 2:
         raise BadImageError('width', f'the image is {message.width} pixels wide, but '
                                      f'{message.encoding} stores pixels in pairs')
