@@ -111,6 +111,7 @@ def freely(way: Callable[[], float]) -> float:
 def main() -> None:
     """Measure, print and write."""
     parser = measuring.parser(__doc__)
+    parser.set_defaults(device='auto', threads=torch.get_num_threads())
     parser.add_argument('--units', type=int, default=9)
     parser.add_argument('--channels', type=int, default=32)
     parser.add_argument('--steps', type=int, default=0, help='default: 100 on a GPU, else 4')

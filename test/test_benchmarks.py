@@ -12,7 +12,8 @@ BENCHMARKS = Path(__file__).parents[1] / 'benchmarks'
 
 def run(name, *arguments):
     return subprocess.run([sys.executable, BENCHMARKS / name, *map(str, arguments)],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=300)
 
 
 def test_every_way_to_train_is_measured(tmp_path):

@@ -8,7 +8,7 @@ from torch import nn, Tensor
 
 class StagedNetwork(nn.Module):
     """
-    A network that is run stage by stage; its children say what the stages are.
+    A network that is run stage by stage; subclasses say what the stages are.
 
     Attributes
     ----------

@@ -10,8 +10,8 @@ from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros.calls import PerceptionError, ServiceCalls
 from anytime_perception.ros.goals import Goals
 from anytime_perception.ros.qos import LATCHED
-from anytime_perception.ros.spin import on_executor
 from anytime_perception.srv import Preempt, SetBudget
+from rclpy.client import Client
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -72,7 +72,7 @@ class AnytimeClient:
         self._timeout = timeout
         self._on_refinement = on_refinement
         self._informed = threading.Event()
-        self._call = ServiceCalls(name)
+        self._service_calls = ServiceCalls(name)
         self._goals = Goals(node, name, timeout)
         self._closed = False
         self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
@@ -83,14 +83,11 @@ class AnytimeClient:
                 Refinement, f'{name}/refinements', self._take_refinement, 200))
 
     def close(self) -> None:
-        """Hear nothing any more, and let go of the node; not from a callback."""
-        on_executor(self._node, self._destroy)
-
-    def _destroy(self) -> None:
+        """Hear nothing any more, and let go of the node; there are no calls after that."""
         if self._closed:
             return
         self._closed = True
-        self._goals.destroy()
+        self._goals.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         for client in (self._budget_client, self._preempt_client):
@@ -120,8 +117,7 @@ class AnytimeClient:
             budget_ms=math.inf if seconds is None else seconds * 1e3,
             scope=SetBudget.Request.CURRENT_IMAGE if current_only else
             SetBudget.Request.EVERY_IMAGE, image_topic=image_topic)
-        response = self._call(
-            self._budget_client, request, self._timeout if timeout is None else timeout)
+        response = self._call(self._budget_client, request, timeout)
         if not response.accepted:
             raise PerceptionError(response.message)
         return Expectation(
@@ -144,8 +140,7 @@ class AnytimeClient:
 
         """
         request = Preempt.Request(image_topic=image_topic)
-        response = self._call(
-            self._preempt_client, request, self._timeout if timeout is None else timeout)
+        response = self._call(self._preempt_client, request, timeout)
         if not response.accepted:
             raise PerceptionError(response.message)
         return response.refinement if response.success else None
@@ -170,10 +165,19 @@ class AnytimeClient:
         if seconds is not None and not seconds > 0:
             raise ValueError(f'seconds is {seconds}; it must be above 0, or None for until '
                              'complete')
+        self._check_open()
         seconds = math.inf if seconds is None else seconds
         kind = 'image' if isinstance(image, Image) else 'compressed_image'
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
                                     seconds, on_refinement, stop)
+
+    def _call(self, client: Client, request, timeout: float | None):
+        self._check_open()
+        return self._service_calls(client, request, self._timeout if timeout is None else timeout)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise PerceptionError('the client is closed; make another one')
 
     def _take_info(self, message: ModelInfo) -> None:
         self.info = message

@@ -14,7 +14,7 @@ class Control:
     """
     Serves ~/set_budget and ~/preempt of a perception node.
 
-    The node has `engine` (None without), `active`, `intake`, `outputs` and `statistics`.
+    The node has `engine` (None without), `active`, `intake`, `outputs`, `speed` and `statistics`.
     """
 
     def __init__(self, node):
@@ -71,8 +71,10 @@ class Control:
         response.message = reason
         response.budget_ms = float(node.get_parameter('budget_ms').value)
         if running is not None:
-            response.budget_ms = (request.budget_ms if response.accepted and current_only
-                                  else running.budget.seconds * 1e3)
+            if response.accepted and current_only:
+                response.budget_ms = request.budget_ms
+            else:
+                response.budget_ms = min(response.budget_ms, node.speed.budget_ms)
             response.message = reason or '; '.join(filter(None, (
                 _shortened(request.budget_ms, response.budget_ms),
                 doubt(running, response.budget_ms))))

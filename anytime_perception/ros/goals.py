@@ -22,14 +22,21 @@ class Goals:
     """Sends goals of ~/classify to the node `name`, through a node that another thread serves."""
 
     def __init__(self, node: Node, name: str, timeout: float):
+        self._node = node
         self._name = name
         self._timeout = timeout
         self._client = ActionClient(
             node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK)
 
-    def destroy(self) -> None:
-        """Let go of the node, on the thread that serves it."""
-        self._client.destroy()
+    def close(self) -> None:
+        """
+        Let go of the node.
+
+        An executor may be about to wait for the client, and would end with an error if that were
+        destroyed (as ActionClient.destroy does): it goes when nobody holds it any more.
+        """
+        self._node.remove_waitable(self._client)
+        self._client = None
 
     def classify(self, goal: Classify.Goal, seconds: float,
                  on_refinement: Callable[[Refinement], None] | None,

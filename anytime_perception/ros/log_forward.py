@@ -6,7 +6,11 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 class LogForward(logging.Handler):
-    """Passes warnings and errors of this package's Python loggers on to a node's logger."""
+    """
+    Passes warnings and errors of this package's Python loggers on to a node's logger.
+
+    These are the whole process's: of several nodes in one process, each logs what all engines say.
+    """
 
     def __init__(self, logger: RcutilsLogger):
         super().__init__(logging.WARNING)
@@ -16,11 +20,14 @@ class LogForward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record. One call per severity: rclpy lets no line of code log at two."""
-        text = self.format(record)
-        if record.levelno >= logging.ERROR:
-            self._logger.error(text)
-        else:
-            self._logger.warning(text)
+        try:
+            text = self.format(record)
+            if record.levelno >= logging.ERROR:
+                self._logger.error(text)
+            else:
+                self._logger.warning(text)
+        except Exception:
+            self.handleError(record)
 
     def close(self) -> None:
         """Pass nothing on any more."""

@@ -119,9 +119,8 @@ class Outputs:
 
     def _publish_picture(self, message: Image) -> None:
         """Publish an annotated picture, on the thread that draws."""
-        if self._node.active:
-            with unless_ended(self._node.context):
-                self._annotated.publish(message)
+        with unless_ended(self._node.context):
+            self._annotated.publish(message)
 
     @property
     def keeps_pictures(self) -> bool:

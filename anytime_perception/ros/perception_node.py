@@ -56,7 +56,6 @@ class PerceptionNode(LifecycleNode):
         self.active = False
         self.statistics = Statistics()
         self.log_once = LogOnce(self.get_logger())
-        self._log_forward = LogForward(self.get_logger())
         # Timers of the node itself run on the steady clock: simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.outputs = Outputs(self)
@@ -69,6 +68,7 @@ class PerceptionNode(LifecycleNode):
             lambda: self.statistics.forget_arrivals(), self.log_once.warning)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self._settings.listen()
+        self._log_forward = LogForward(self.get_logger())
         if self.get_parameter('autostart').value:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()

@@ -1,6 +1,6 @@
 """A planner that varies the budget, demands answers at random moments, and keeps score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import json
 import math
@@ -48,9 +48,9 @@ class Planner(Node):
         self._budgets = self.declare_parameter('budgets_ms', [], ParameterDescriptor(
             description='Budgets to go through; by default spread over what the model needs.',
             dynamic_typing=True, read_only=True)).value
-        if isinstance(self._budgets, str) or any(
-                isinstance(budget, (str, bool, bytes)) for budget in self._budgets):
-            raise ValueError(f'budgets_ms is {self._budgets!r}; it must be a list of numbers')
+        if not _are_budgets(self._budgets):
+            raise ValueError(f'budgets_ms is {self._budgets!r}; it must be a list of numbers '
+                             'above 0, such as [5.0, 20.0]')
         self._period = declare(self, 'preempt_period', Spec(
             0.25, 'Mean time between demands, in s.', Read.START, minimum=0, above=True))
         self._output = declare(self, 'output', Spec(
@@ -185,6 +185,11 @@ class Planner(Node):
         if self._output:
             write_atomically(
                 self._output, lambda path: Path(path).write_text(json.dumps(summary, indent=2)))
+
+
+def _are_budgets(values) -> bool:
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    return listed and all(type(value) in (int, float) and value > 0 for value in values)
 
 
 def _key(header) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from rclpy.node import Node
 # Seconds after which a thread must hand on Python's lock when another waits for it. The default,
 # 5 ms, is how long the worker could wait for the executor, or the executor for the worker.
 _SWITCH_SECONDS = 0.0005
-_BUSY_SECONDS = 2.0  # that an executor is given to begin something
 
 
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
@@ -72,23 +71,3 @@ def serving(node: Node) -> Iterator[Node]:
 def _serve(executor: SingleThreadedExecutor) -> None:
     with contextlib.suppress(ExternalShutdownException):
         executor.spin()
-
-
-def on_executor(node: Node, do: Callable[[], None]) -> None:
-    """
-    Do something on the thread that serves `node`, and wait for it; here, where none does.
-
-    What belongs to the node must not be destroyed while an executor is about to wait for it: rclpy
-    would raise an error there, and the node would not be served any more. `do` may be done twice.
-    """
-    executor, done = node.executor, threading.Event()
-
-    def task() -> None:
-        do()
-        done.set()
-    if executor is not None and executor.context.ok():
-        with contextlib.suppress(AttributeError):  # the executor was shut down
-            executor.create_task(task)
-            done.wait(_BUSY_SECONDS)
-    if not done.is_set():
-        do()

@@ -99,7 +99,8 @@ class Statistics:
         with self._lock:
             self.exits[refinement.exit_index] += 1
             if math.isfinite(refinement.budget):
-                missed = refinement.elapsed > refinement.budget
+                # Said again, it was in time; the budget may have been cut since.
+                missed = fresh and refinement.elapsed > refinement.budget
                 self.budgeted += 1
                 self.missed += missed
                 self._misses.append(missed)

@@ -66,10 +66,13 @@ def test_the_exit_at_which_images_end_has_a_median(perception, client):
     assert float(values['exit 0 median_ms']) > 0 and values['exit 1 median_ms'] == ''
 
 
+def answer(elapsed=0.01, budget=math.inf):
+    return engine.Refinement(0, 2, 0, 1, 10, 0.5, np.full(3, 1 / 3), 0, elapsed, 0.0, budget,
+                             engine.Status.REFINING)
+
+
 def test_an_answer_that_is_said_again_is_fresh_once():
-    trace, probabilities = ImageTrace(Header()), np.full(3, 1 / 3)
-    first = engine.Refinement(
-        0, 2, 0, 1, 10, 0.5, probabilities, 0, 0.01, 0.0, math.inf, engine.Status.REFINING)
+    trace, first = ImageTrace(Header()), answer()
     assert trace.is_fresh(first)
     trace.answered(first)
     assert not trace.is_fresh(first.ended(engine.Status.PREEMPTED, first.budget))
@@ -136,7 +139,7 @@ def test_missed_deadlines_and_replaced_images_decide_about_health(perception, cl
     late = dataclasses.replace(late, elapsed=2.0, budget=1.0, status=engine.Status.BUDGET_SPENT)
     for number, level in ((1, OK), (2, WARN), (11, ERROR)):
         while node.statistics.missed < number:
-            node.statistics.count_refinement(late, fresh=False)
+            node.statistics.count_refinement(late, fresh=True)
         wait_for(lambda level=level: newest().level == level)
         assert level == OK or f'{number / 20:.1%} of the deadlines' in newest().message
     node.set_parameters([Parameter('error_missed', value=1.0), Parameter('warn_missed', value=1.0),
@@ -187,6 +190,16 @@ def test_a_rate_is_of_cameras_that_have_sent_two_images_since_anybody_listened()
     for number in range(2):
         statistics.count_arrival('front', 60 + 0.1 * number, 0.0)
     assert statistics.rate(60.1) == pytest.approx(10)
+
+
+def test_an_answer_is_not_late_because_its_budget_was_cut_after_it():
+    statistics, in_time = Statistics(), answer(elapsed=0.03, budget=math.inf)
+    statistics.count_refinement(in_time, fresh=True)
+    statistics.count_refinement(in_time.ended(engine.Status.BUDGET_SPENT, 0.02), fresh=False)
+    assert (statistics.budgeted, statistics.missed) == (1, 0)
+    late = dataclasses.replace(in_time, budget=0.02, status=engine.Status.BUDGET_SPENT)
+    statistics.count_refinement(late, fresh=True)
+    assert (statistics.budgeted, statistics.missed) == (2, 1)
 
 
 def test_preempts_are_counted_beyond_those_that_quantiles_are_of():

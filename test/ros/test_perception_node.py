@@ -311,11 +311,12 @@ def test_what_the_engine_says_is_in_the_node_s_log(perception, monkeypatch):
     said = []
     monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text: said.append(text))
     monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
-    node = perception()
+    node = perception(runner='torch')
     log = logging.getLogger('anytime_perception.engine.worker')
     log.warning('an image %s', 'failed')
     log.error('the network failed')
     log.info('nothing')
+    log.warning('%d', 'no number')  # is Python's to complain of, and ends nothing
     assert said == ['an image failed', 'the network failed']
     node._log_forward.close()
     log.warning('again')

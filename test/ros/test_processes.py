@@ -56,7 +56,7 @@ def pictures(tmp_path):
 def test_three_processes_play_and_end(start, model_path, pictures, tmp_path):
     node = start('perception_node', model=model_path)
     camera = start('camera', images=pictures, rate=20.0)
-    planner = start('planner', seconds=6.0, preempt_period=0.1, output=tmp_path / 'summary.json')
+    planner = start('planner', seconds=6, preempt_period=0.1, output=tmp_path / 'summary.json')
     assert planner.wait(90) == 0, planner.log()
     summary = json.loads((tmp_path / 'summary.json').read_text())
     assert summary['images'] > 30 and summary['preempt']['calls'] > 10
@@ -102,7 +102,8 @@ def test_a_node_without_a_model_says_so_and_stays_to_be_mended(start):
 
 
 @pytest.mark.parametrize('name, value', [
-    ('seconds', 'soon'), ('budgets_ms', '[short, long]'), ('preempt_period', 0.0)])
+    ('seconds', 'soon'), ('budgets_ms', '[short, long]'), ('budgets_ms', 20),
+    ('budgets_ms', '[5, 0]'), ('preempt_period', 0.0)])
 def test_an_impossible_parameter_of_the_planner_is_one_line(start, name, value):
     planner = start('planner', **{name: value})
     assert planner.wait(WAIT_SECONDS) == 1

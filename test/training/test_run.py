@@ -177,10 +177,13 @@ def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
 def test_a_run_is_not_another_one_also_where_the_two_together_could_not_be(tmp_path, capsys):
     assert train(tmp_path, '--epochs', '1') == 0
     for option, said in (('optimiser=muon', "optimiser 'sgd', not 'muon'"),
-                         ('backbone=resnet18', "backbone '', not 'resnet18'")):
+                         ('backbone=resnet18', "backbone '', not 'resnet18'"),
+                         ('epochz=3', "did you mean 'epochs'")):
         assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path), '--set',
                          option]) == 2
         assert said in capsys.readouterr().err
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path), '--set',
+                     'units_per_block=1', '--set', 'period=1']) == 0  # as it is, said shorter
 
 
 def test_a_run_that_never_had_its_data_can_be_started_with_others(tmp_path, capsys):

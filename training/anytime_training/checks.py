@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.network import HEADS
 from anytime_training.data import DATASETS
-from anytime_training.phases import MODES
+from anytime_training.phases import MODES, ONE_BY_ONE
 from anytime_training.schedule import SCHEDULES
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
@@ -68,7 +68,7 @@ def check_use(config: 'TrainConfig') -> None:
 
     Such a setting would change nothing but what the run is called.
     """
-    one_by_one = config.mode in ('midfeat', 'no_grad')
+    one_by_one = config.mode in ONE_BY_ONE
     used = {
         'exit_share': (config.weights == 'optimal', 'weights is optimal'),
         'weights_base': (config.weights == 'exponential', 'weights is exponential'),

@@ -131,18 +131,32 @@ class TrainConfig:
             range.
 
         """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        for key in values:
-            if key not in fields:
-                near = difflib.get_close_matches(key, fields, n=1, cutoff=0.0)[0]
-                raise ValueError(f'unknown key {key!r} in the configuration; '
-                                 f'did you mean {near!r}?')
-        kind = {name: values.get(name, fields[name].default) for name in _KIND}
+        values = cls.typed(values)
+        kind = {name: values.get(name, getattr(cls, name)) for name in _KIND}
         check_choice('dataset', kind['dataset'], DATASETS)
         check_choice('optimiser', kind['optimiser'], OPTIMISERS)
         merged = {**standard_settings(**kind), **values}
-        return cls(**{key: _of_type(key, value, type(fields[key].default))
+        return cls(**{key: _of_type(key, value, type(getattr(cls, key)))
                       for key, value in merged.items()})
+
+    @classmethod
+    def typed(cls, values: dict) -> dict:
+        """
+        Return `values` with the types that they have in `to_dict`.
+
+        Raises
+        ------
+        ValueError: for an unknown key (naming the nearest known one) or a value of the wrong type.
+
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ValueError(f'unknown key {key!r} in the configuration; '
+                                 f'did you mean {near!r}?')
+        return {key: _as_json(_of_type(key, value, type(getattr(cls, key))))
+                for key, value in values.items()}
 
     def standard(self) -> 'TrainConfig':
         """Return the recipe of the same data set, backbone and optimiser, of which this is one."""

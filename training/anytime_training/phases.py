@@ -13,7 +13,8 @@ from anytime_perception.networks import StagedNetwork
 import torch
 from torch import Tensor
 
-MODES = ('joint', 'midfeat', 'no_grad', 'mixed')
+ONE_BY_ONE = 'midfeat', 'no_grad'  # the modes that never train exits together
+MODES = ('joint', *ONE_BY_ONE, 'mixed')
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from anytime_training.config import TrainConfig
+from anytime_training.phases import ONE_BY_ONE
 from anytime_training.strategies import STRATEGIES
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
@@ -10,8 +11,6 @@ from anytime_training.strategies import STRATEGIES
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
               'weights_base', 'exit_share', 'strategy', 'seed', 'validation', 'precision',
               'compiled'}
-# Modes that are methods of their own; mixed is a recipe for the others.
-ONE_BY_ONE = ('midfeat', 'no_grad')
 _OF_STRATEGY = {name for names in STRATEGIES.values() for name in names}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',

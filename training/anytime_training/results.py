@@ -13,8 +13,8 @@ from anytime_training.architecture import Architecture
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
-from anytime_training.recipes import (
-    ONE_BY_ONE, recipe, recipe_of_optimal, strategy_settings)
+from anytime_training.phases import ONE_BY_ONE
+from anytime_training.recipes import recipe, recipe_of_optimal, strategy_settings
 from anytime_training.run import CONFIG, DATA, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 

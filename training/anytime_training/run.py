@@ -58,27 +58,24 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
                          'another --output')
     stored = TrainConfig.of(read_config_file(path))
-    try:
-        asked = TrainConfig.of({**stored.to_dict(), **values})
-        difference = changed_setting(stored, asked)
-    except ValueError:  # of the two together, which says less than what they differ in
-        difference = _changed(stored.to_dict(), {**stored.to_dict(), **values})
-        if not difference:
-            raise
+    given = TrainConfig.typed(values)
+    difference = changed_setting(stored, given)
     if difference:
         raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
                          'or choose another --output')
-    return asked  # where the data are now is noted once they are seen to be the same
+    # Where the data are now is noted once they are seen to be the same.
+    return TrainConfig.of({**stored.to_dict(), **given})
 
 
-def changed_setting(before: TrainConfig, now: TrainConfig) -> str:
-    """Return what differs first but for where the data are, as 'epochs 1, not 2'; '' if none."""
-    return _changed(before.to_dict(), now.to_dict())
+def changed_setting(before: TrainConfig, values: dict) -> str:
+    """
+    Return what `before` has other than `values`, the first only, as 'epochs 1, not 2'; '' if none.
 
-
-def _changed(before: dict, now: dict) -> str:
-    return next((f'{key} {value!r}, not {now[key]!r}' for key, value in before.items()
-                 if key != 'data' and now[key] != value), '')
+    Where the data are is left out. Values are as of `TrainConfig.to_dict`.
+    """
+    had = before.to_dict()
+    return next((f'{key} {had[key]!r}, not {value!r}' for key, value in values.items()
+                 if key != 'data' and had[key] != value), '')
 
 
 @flushed_denormals()

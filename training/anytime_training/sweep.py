@@ -78,7 +78,8 @@ def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
         if not stored.exists():
             check_use(config)
             continue
-        difference = changed_setting(TrainConfig.of(read_config_file(stored)), config)
+        difference = changed_setting(
+            TrainConfig.of(read_config_file(stored)), config.to_dict())
         if difference:
             raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
                              'experiment; choose another --output')
