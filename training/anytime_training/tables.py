@@ -1,6 +1,6 @@
 """The paper's tables, filled by runs, each with the paper's own numbers beside."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import csv
 from dataclasses import dataclass
 import io
@@ -46,7 +46,7 @@ def _text(cell) -> str:
     return str(cell)
 
 
-def group(results: list[Result], key: Callable) -> dict:
+def group(results: list, key: Callable) -> dict:
     """Return {key: results with it}, in order of first sight."""
     groups: dict = {}
     for result in results:
@@ -146,6 +146,20 @@ def is_of_paper(setting: Setting, method: str) -> bool:
                                 or (method, units, period) == ('OPT', (25,), (1,)))
 
 
+def beside_paper(rows: list[list], printed: list[dict], metrics: Sequence[str]) -> list[list]:
+    """Return rows that begin with method and recipe in order, the paper's after each method's."""
+    def order(row: list) -> tuple:
+        return row[0], row[1] != 'standard', row[1]
+    of_paper = {row['method']: row for row in printed}
+    ordered: list[list] = []
+    for method, ours in group(sorted(rows, key=order), lambda row: row[0]).items():
+        ordered += ours
+        if method in of_paper:
+            ordered.append([method, "the paper's", 'paper (39)',
+                            *(of_paper[method][metric] for metric in metrics)])
+    return ordered
+
+
 def wins(results: list[Result]) -> list[Table]:
     """
     Return tables 2a and 5: how often a strategy is better than ANN.
@@ -165,9 +179,8 @@ def wins(results: list[Result]) -> list[Table]:
             if both:
                 pairs.setdefault((method, setting.recipe), []).append((
                     mean_metrics(both), mean_metrics([of_seed[run.config.seed] for run in both])))
-    printed = {row['method']: row for row in paper.table(5)}
     rows = []
-    for (method, recipe), compared in sorted(pairs.items()):
+    for (method, recipe), compared in pairs.items():
         shares, bounds = [], []
         for metric in METRICS:
             share, count = share_better([ours[metric] for ours, _ in compared],
@@ -177,9 +190,7 @@ def wins(results: list[Result]) -> list[Table]:
         name = [method, recipe or 'standard']
         rows.append([*name, f'ours ({runs_of(compared, "experiment")})', *shares])
         rows.append([*name, "Hoeffding's bound", *bounds])
-        if method in printed and not recipe:
-            rows.append([method, "the paper's", 'paper (39)',
-                         *(printed[method][metric] for metric in METRICS)])
+    rows = beside_paper(rows, paper.table(5), METRICS)
     return [Table('table2a_and_5', 'Tables 2a and 5: share of experiments better than ANN, in %',
                   ['method', 'recipe', 'source', *METRICS], rows)] if rows else []
 
@@ -187,11 +198,10 @@ def wins(results: list[Result]) -> list[Table]:
 def increases(results: list[Result]) -> list[Table]:
     """Return table 2b: mean relative increase of the error over OPT, where OPT was trained."""
     opt = opt_of(results)
-    printed = {row['method']: row for row in paper.table(2) if row['part'] == 'b'}
     chosen = [run for run in results if run.setting_of_optimal in opt and run.scheme == 'sieve']
     rows = []
-    for (method, recipe), runs in sorted(
-            group(chosen, lambda run: (run.method, run.setting.recipe)).items()):
+    for (method, recipe), runs in group(
+            chosen, lambda run: (run.method, run.setting.recipe)).items():
         means = []
         for metric in METRICS[:-1]:
             pairs = [(run.metrics[metric], opt[run.setting_of_optimal][metric]) for run in runs]
@@ -199,9 +209,8 @@ def increases(results: list[Result]) -> list[Table]:
                      if optimal > 0 and not math.isnan(error)]
             means.append(sum(found) / len(found) if found else math.nan)
         rows.append([method, recipe or 'standard', f'ours ({runs_of(runs)})', *means])
-        if method in printed and not recipe:
-            rows.append([method, "the paper's", 'paper (39)',
-                         *(printed[method][name] for name in METRICS[:-1])])
+    printed = [row for row in paper.table(2) if row['part'] == 'b']
+    rows = beside_paper(rows, printed, METRICS[:-1])
     return [Table('table2b', 'Table 2b: relative increase of the error over OPT, in %',
                   ['method', 'recipe', 'source', *METRICS[:-1]], rows)] if rows else []
 
