@@ -8,7 +8,7 @@ from anytime_perception.networks.network import HEADS
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES, ONE_BY_ONE
 from anytime_training.schedule import SCHEDULES
-from anytime_training.strategies import STRATEGIES
+from anytime_training.strategies import STRATEGIES, STRATEGY_SETTINGS
 from anytime_training.weights import SCHEMES
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check_use(config: 'TrainConfig') -> None:
         'last_share': (config.weights != 'optimal' and not one_by_one,
                        'exits are trained together'),
         'late_exits': (len(config.names) > 1, 'there are several networks in units_per_block')}
-    for name in {name for names in STRATEGIES.values() for name in names}:
+    for name in STRATEGY_SETTINGS:
         having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
         used[name] = name in STRATEGIES[config.strategy], f'strategy is one of {having}'
     for name, (in_use, condition) in sorted(used.items()):

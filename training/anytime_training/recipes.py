@@ -4,14 +4,13 @@ from dataclasses import fields
 
 from anytime_training.config import TrainConfig
 from anytime_training.phases import ONE_BY_ONE
-from anytime_training.strategies import STRATEGIES
+from anytime_training.strategies import STRATEGIES, STRATEGY_SETTINGS
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
 # Precision is of the last kind: auto is what is faster there, so a recipe is run in either.
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
               'weights_base', 'exit_share', 'strategy', 'seed', 'validation', 'precision',
               'compiled'}
-_OF_STRATEGY = {name for names in STRATEGIES.values() for name in names}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
                      'late_exits'}
@@ -23,13 +22,13 @@ def recipe(config: TrainConfig) -> str:
 
     That is the paper's for CIFAR and class folders, and '' stands for it.
     """
-    return _differences(config, _NO_RECIPE | _OF_STRATEGY)
+    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS)
 
 
 def recipe_of_optimal(config: TrainConfig) -> str:
     """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
     several = set() if config.weights == 'optimal' else {'mode'}
-    return _differences(config, _NO_RECIPE | _OF_STRATEGY | _OF_SEVERAL_EXITS | several)
+    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS | _OF_SEVERAL_EXITS | several)
 
 
 def strategy_settings(config: TrainConfig) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 STRATEGIES = {'none': (), 'aann': ('tau',), 'milestone': ('tau',), 'exp3': ('tau', 'gamma', 'eta'),
               'rwm': ('tau', 'gamma', 'eta'), 'avgl': ('tau', 'eta', 'avgl_momentum'),
               'adaloss': ('delta',)}
+STRATEGY_SETTINGS = frozenset(name for names in STRATEGIES.values() for name in names)
 
 
 def make_weights(config, depths: list[int]) -> Tensor:
