@@ -8,6 +8,7 @@ import shutil
 
 from anytime_perception import model_file
 from anytime_training import cli
+import numpy as np
 import pytest
 from runs_on_digits import rows_of, same_weights, weights_of
 import torch
@@ -27,6 +28,16 @@ def test_seeds_matter_and_repeat(tmp_path):
     first, other = (weights_of(tmp_path / name) for name in 'ac')
     assert not torch.equal(first['stages.0.trunk.1.conv1.weight'],
                            other['stages.0.trunk.1.conv1.weight'])
+
+
+def test_what_seeds_are_made_of_are_single_numbers(tmp_path, monkeypatch):
+    """NumPy 2.5 refuses lists among them, as the units of each block are."""
+    make, kinds = np.random.SeedSequence, set()
+    monkeypatch.setattr(np.random, 'SeedSequence', lambda words: (
+        kinds.update(map(type, words)), make(words))[1])
+    assert train(tmp_path, '--epochs', '1', '--set', 'units_per_block=[[0,1]]',
+                 '--set', 'channels=[4,8]') == 0
+    assert kinds == {int}
 
 
 def test_the_log_and_the_model_file_are_complete(tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 def derived_seed(seed: int, *purpose: int | str) -> int:
     """Return a seed for one purpose, such as ('shuffle', epoch), unlike those for others."""
+    # NumPy 2.5 takes numbers only, where versions before it took lists of them, too.
     words = [zlib.crc32(word.encode()) if isinstance(word, str) else word for word in purpose]
     return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
 

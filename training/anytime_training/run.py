@@ -105,8 +105,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     networks = []
     for number, name in enumerate(config.names):
         first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
-        seed = derived_seed(config.seed, 'network', config.backbone
-                            or config.units_per_block[number])
+        seed = _network_seed(config, number)
         started = (folder / name / CHECKPOINT).exists()
         network = new_network(config, number, len(dataset.class_ids), first_exit, seed,
                               None if started else load_pretrained(config.pretrained))
@@ -148,6 +147,12 @@ def split(config: TrainConfig,
     if config.validation:
         dataset = dataset.with_validation()
     return dataset.hold_back(0.1) if config.calibrate else (dataset, None)
+
+
+def _network_seed(config: TrainConfig, number: int) -> int:
+    units = () if config.backbone else config.units_per_block[number]
+    blocks = units if isinstance(units, tuple) else (units,)
+    return derived_seed(config.seed, 'network', *(blocks or (config.backbone,)))
 
 
 def _write_json(path: Path, values: dict) -> None:
