@@ -26,7 +26,7 @@ if device.type == 'cuda' and torch.cuda.device_count() <= (device.index or 0):
 print(torch.cuda.get_device_name(device) if device.type == 'cuda' else device)" || exit 2
 
 part 'tests' 100 "$python" -m pytest -q -rs -p no:cacheprovider \
-    test/training/test_graphed.py test/engine/test_runner.py
+    test/training/test_graphed.py test/engine/test_cuda_runner.py test/engine/test_runner.py
 part 'training step' 120 "$python" benchmarks/training.py --device "$device" --workers 8 \
     --output "$out/training_gpu.json"
 train=("$python" -m anytime_training train --device "$device" --quiet --output "$scratch/run")

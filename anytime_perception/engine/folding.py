@@ -5,6 +5,7 @@ The function stays the same, with fewer passes over memory.
 """
 
 import copy
+from typing import NamedTuple
 
 from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.ladder import Ladder
@@ -43,14 +44,22 @@ def fold(module: nn.Module) -> nn.Module:
     return _fold(module).eval()
 
 
-def fold_stages(network: StagedNetwork, device: torch.device, dtype: torch.dtype
-                ) -> list[tuple[nn.Module, nn.Module | None, bool]]:
-    """Return (trunk, head, takes_image) of each stage of `network`, folded and channels-last."""
+class FoldedStage(NamedTuple):
+    """A stage of a network, folded; as `Stage` has it."""
+
+    trunk: nn.Module
+    head: nn.Module | None
+    takes_image: bool
+
+
+def fold_stages(network: StagedNetwork, device: torch.device,
+                dtype: torch.dtype) -> list[FoldedStage]:
+    """Return each stage of `network` folded, on `device`, in `dtype` and channels-last."""
     def placed(module: nn.Module) -> nn.Module:
         return fold(module).to(device, dtype, memory_format=torch.channels_last)
 
-    return [(placed(stage.trunk), None if stage.head is None else placed(stage.head),
-             stage.takes_image) for stage in network.stages]
+    return [FoldedStage(placed(stage.trunk), None if stage.head is None else placed(stage.head),
+                        stage.takes_image) for stage in network.stages]
 
 
 def _fold(module: nn.Module) -> nn.Module:

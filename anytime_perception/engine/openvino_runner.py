@@ -8,6 +8,7 @@ report. Reports cost something, so a few short stages report together.
 import time
 
 from anytime_perception.engine.folding import fold
+from anytime_perception.engine.grouping import group_stages
 from anytime_perception.engine.openvino_graph import add_layers
 from anytime_perception.engine.openvino_report import Report, Reporter
 from anytime_perception.engine.runner import Answered
@@ -46,7 +47,7 @@ class OpenvinoRunner:
         self._classes = network.num_classes
         stages = list(network.stages)
         self._reporter, self._request = self._compile([[stage] for stage in stages])
-        groups = group_stages(stages, self._stage_seconds())
+        groups = group_stages(stages, self._stage_seconds(), _BEYOND_STAGE_SECONDS)
         if len(groups) < len(stages):
             self._reporter, self._request = self._compile(groups)
 
@@ -76,7 +77,7 @@ class OpenvinoRunner:
         request.set_input_tensor(openvino.Tensor(self._images, shared_memory=True))
         return reporter, request
 
-    def _stage_seconds(self) -> np.ndarray:
+    def _stage_seconds(self) -> list[float]:
         """Return how long each stage takes on this machine."""
         trials = []
         for _ in range(_TRIALS):
@@ -84,7 +85,7 @@ class OpenvinoRunner:
             self.run(torch.from_numpy(self._images),
                      lambda _: ends.append(time.perf_counter()) or True)
             trials.append(np.diff(ends))
-        return np.min(trials, axis=0)  # other processes can only have slowed it down
+        return np.min(trials, axis=0).tolist()  # other processes can only have slowed it down
 
 
 def settings(threads: int, precision: str = 'float32') -> dict:
@@ -105,24 +106,6 @@ def settings(threads: int, precision: str = 'float32') -> dict:
     # A thread that is pinned to a core waits there for others, while the next core is idle.
     return {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads,
             'ENABLE_CPU_PINNING': False, 'INFERENCE_PRECISION_HINT': hint}
-
-
-def group_stages(stages: list[Stage], seconds: np.ndarray) -> list[list[Stage]]:
-    """
-    Join consecutive stages to groups that take up to 0.2 ms longer than their longest stage.
-
-    The first exit answers alone, so that it comes early. `seconds` is how long each stage takes.
-    """
-    first = next(index for index, stage in enumerate(stages) if stage.head is not None)
-    groups: list[list[Stage]] = []
-    total = longest = 0.0
-    for index, (stage, taken) in enumerate(zip(stages, seconds)):
-        total, longest = total + taken, max(longest, taken)
-        if not groups or index == first + 1 or total - longest > _BEYOND_STAGE_SECONDS:
-            groups.append([])
-            total = longest = taken
-        groups[-1].append(stage)
-    return groups
 
 
 def _nothing(features: Node, classes: int) -> Node:

@@ -4,12 +4,14 @@ import sys
 from types import SimpleNamespace
 
 from anytime_perception.engine import AnytimeEngine, RunnerError
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.engine.grouping import group_stages
+from anytime_perception.networks import AnytimeNetwork
 from gated import gated_network
 from hypothesis import given, strategies as st
 import numpy as np
 import pytest
-import torch
+
+BEYOND = 2e-4  # seconds
 
 
 @pytest.fixture
@@ -96,28 +98,12 @@ def test_a_runner_for_another_device_is_refused(network):
         AnytimeEngine(network, runner='cuda_graphs')
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
-def test_cuda_graphs_are_taken_on_a_gpu_and_answer_as_the_cpu_does():
-    torch.manual_seed(0)
-    sequence = AnytimeSequence([AnytimeNetwork(n, 8, 5) for n in (1, 3)]).eval()
-    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    with AnytimeEngine(sequence, runner='torch') as cpu, AnytimeEngine(sequence, 'cuda') as gpu:
-        assert gpu.runner == 'cuda_graphs'
-        for _ in range(3):  # preempted passes leave stages launched ahead
-            next(iter(gpu.refine(image)))
-        ours, theirs = list(gpu.refine(image)), list(cpu.refine(image))
-    assert len(ours) == len(theirs)
-    for a, b in zip(ours, theirs):
-        assert np.allclose(a.probabilities, b.probabilities, atol=0.02)
-
-
 @given(exits=st.lists(st.booleans(), max_size=12), data=st.data())
 def test_stages_report_together_as_long_as_that_takes_little_more_than_the_longest(exits, data):
-    module = pytest.importorskip('anytime_perception.engine.openvino_runner')
     stages = [SimpleNamespace(head=object() if is_exit else None) for is_exit in [*exits, True]]
     seconds = data.draw(st.lists(st.floats(1e-6, 3e-4), min_size=len(stages),
                                  max_size=len(stages)))
-    groups = module.group_stages(stages, np.array(seconds))
+    groups = group_stages(stages, seconds, BEYOND)
     assert [id(stage) for group in groups for stage in group] == [id(stage) for stage in stages]
     taken = {id(stage): value for stage, value in zip(stages, seconds)}
 
@@ -125,9 +111,9 @@ def test_stages_report_together_as_long_as_that_takes_little_more_than_the_longe
         return sum(taken[id(stage)] for stage in group) - max(taken[id(stage)] for stage in group)
 
     for group in groups:
-        assert beyond_longest(group) <= module._BEYOND_STAGE_SECONDS + 1e-12
+        assert beyond_longest(group) <= BEYOND + 1e-12
     first = next(group for group in groups if any(stage.head for stage in group))
     assert first[-1].head and not any(stage.head for stage in first[:-1])
     after = groups[groups.index(first) + 1:]
     for group, following in zip(after, after[1:]):  # nothing more would have fitted
-        assert beyond_longest([*group, following[0]]) > module._BEYOND_STAGE_SECONDS - 1e-12
+        assert beyond_longest([*group, following[0]]) > BEYOND - 1e-12

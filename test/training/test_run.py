@@ -31,7 +31,7 @@ def test_seeds_matter_and_repeat(tmp_path):
 
 
 def test_what_seeds_are_made_of_are_single_numbers(tmp_path, monkeypatch):
-    """NumPy 2.5 refuses lists among them, as the units of each block are."""
+    """Lists among them, as the units of each block are, NumPy 2.5 refuses."""
     make, kinds = np.random.SeedSequence, set()
     monkeypatch.setattr(np.random, 'SeedSequence', lambda words: (
         kinds.update(map(type, words)), make(words))[1])

@@ -1,0 +1,32 @@
+"""Which stages answer together, where telling of each costs more than it is worth."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+
+class _Staged(Protocol):
+    head: Any
+
+
+_Stage = TypeVar('_Stage', bound=_Staged)
+
+
+def group_stages(stages: Sequence[_Stage], seconds: Sequence[float],
+                 beyond: float) -> list[list[_Stage]]:
+    """
+    Join consecutive stages to groups that take up to `beyond` seconds longer than their longest.
+
+    Stopping has to wait for the stage in flight anyway; this is what it may take longer than if
+    every stage answered by itself. The first exit answers alone, so that it comes early. `seconds`
+    is how long each stage takes.
+    """
+    first = next(index for index, stage in enumerate(stages) if stage.head is not None)
+    groups: list[list[_Stage]] = []
+    total = longest = 0.0
+    for index, (stage, taken) in enumerate(zip(stages, seconds, strict=True)):
+        total, longest = total + taken, max(longest, taken)
+        if not groups or index == first + 1 or total - longest > beyond:
+            groups.append([])
+            total = longest = taken
+        groups[-1].append(stage)
+    return groups
