@@ -5,11 +5,13 @@ preempt: from calling `preempt()` at a random instant, while the worker is busy,
     newest refinement. The same call while nothing is in flight says what the machine adds.
 stop: from the same call to the device being idle (the runner has returned), less the longest
     stage of that network. Stages that answer together are taken to be equally long.
-first: from submitting an image to the first refinement, less the time of the first stage.
+first: from submitting an image to the first refinement, less the time of the first stage. Waking
+    a bare thread that sleeps, after a like pause, says what the machine adds.
 """
 
 from pathlib import Path
 import random
+import threading
 import time
 
 from anytime_perception.engine import AnytimeEngine
@@ -57,6 +59,32 @@ def note_ends(engine: AnytimeEngine) -> list[float]:
     return end
 
 
+def wake_seconds(times: int) -> list[float]:
+    """Return how long it takes, each time, until a thread that waits is awake."""
+    asked, awake = threading.Event(), threading.Event()
+    moments: list[float] = []
+
+    def sleeper() -> None:
+        for _ in range(times):
+            asked.wait()
+            moments.append(time.perf_counter())
+            asked.clear()
+            awake.set()
+
+    thread = threading.Thread(target=sleeper)
+    thread.start()
+    seconds = []
+    for _ in range(times):
+        time.sleep(0.002)
+        started = time.perf_counter()
+        asked.set()
+        awake.wait()
+        awake.clear()
+        seconds.append(moments[-1] - started)
+    thread.join()
+    return seconds
+
+
 def measure(units: int, channels: int, arguments) -> dict:
     """Return the row of one network."""
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -90,19 +118,22 @@ def measure(units: int, channels: int, arguments) -> dict:
                 started = time.perf_counter()
                 engine.preempt()
                 floor.append(time.perf_counter() - started)
-        for _ in range(min(arguments.instants, 500)):
+        count = min(arguments.instants, 500)
+        for _ in range(count):
             firsts.append(next(iter(engine.refine(image))).elapsed - stages[0])
             time.sleep(0.002)
         runner = engine.runner
+        wakes = wake_seconds(count)
     found = measuring.gather(arguments.store, f'latency_{units}_{channels}', {
-        'answers': answers, 'floor': floor, 'stops': stops, 'firsts': firsts})
+        'answers': answers, 'floor': floor, 'stops': stops, 'firsts': firsts, 'wakes': wakes})
     return {'network': f'({units},{channels})', 'runner': runner,
             'instants': len(found['answers']),
             'longest_stage_ms': round(1e3 * float(stages.max()), 3),
             'preempt_us': measuring.quantiles(found['answers'], 1e6),
             'preempt_when_idle_us': measuring.quantiles(found['floor'], 1e6),
             'stop_beyond_stage_ms': measuring.quantiles(found['stops']),
-            'first_beyond_stage_ms': measuring.quantiles(found['firsts'])}
+            'first_beyond_stage_ms': measuring.quantiles(found['firsts']),
+            'thread_awake_ms': measuring.quantiles(found['wakes'])}
 
 
 def main() -> None:
