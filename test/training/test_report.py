@@ -10,7 +10,7 @@ from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.figures import _last_losses
 from anytime_training.optimal import optimal_errors, optimal_metrics
-from anytime_training.recipe_figure import draw_recipes, own_parts
+from anytime_training.recipe_figure import draw_recipes, parts
 from anytime_training.results import find_results
 import pytest
 
@@ -217,10 +217,12 @@ def test_recipes_of_as_many_epochs_are_drawn_together(tmp_path):
     assert path.name == 'recipes_CIFAR100_5_epochs.png' and path.stat().st_size > 10_000
 
 
-def test_the_parts_that_all_recipes_have_are_left_out():
+def test_the_parts_that_all_recipes_have_are_said_once():
     recipes = ['5 epochs, average 0.9', '5 epochs', '5 epochs, average 0.9, calibrate']
-    assert own_parts(recipes) == ['average 0.9', 'none of these', 'average 0.9, calibrate']
-    assert own_parts(['', '5 epochs']) == ['none of these', '5 epochs']
+    shared, own = parts(recipes)
+    assert own == ['average 0.9', 'nothing else', 'average 0.9, calibrate']
+    assert shared == '5 epochs'
+    assert parts(['', '5 epochs']) == ('', ['nothing else', '5 epochs'])
 
 
 def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):

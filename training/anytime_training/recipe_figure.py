@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+import textwrap
 
 from anytime_training.optimal import optimal_errors
 from anytime_training.results import mean_errors, Result, slug
 from anytime_training.tables import group
+from matplotlib import colormaps
 from matplotlib.figure import Figure
+
+_TWENTY = colormaps['tab20'].colors
+_COLOURS = _TWENTY[::2] + _TWENTY[1::2]  # the lighter half only where there are many curves
 
 
 def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
@@ -26,8 +31,10 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
             continue
         figure = Figure(figsize=(9, 5))
         axes = figure.subplots()
-        for setting, label in zip(recipes, own_parts([
-                f'{each.model.title}, {each.recipe}'.rstrip(', ') for each in recipes])):
+        axes.set_prop_cycle(color=_COLOURS)
+        shared, own = parts([f'{each.model.title}, {each.recipe}'.rstrip(', ')
+                             for each in recipes])
+        for setting, label in zip(recipes, own):
             found = recipes[setting]
             evaluation = found[0].evaluation
             costs = dict(zip(evaluation.depth, (cost / 1e6 for cost in evaluation.cost)))
@@ -40,15 +47,17 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
         axes.plot([], [], linestyle='', marker='*', color='grey', label='OPT by the same recipe')
         axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
                  title=f'AANN, {dataset}, {epochs} epochs')
-        axes.legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.12))
+        axes.legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.12),
+                    title=textwrap.fill(f'all with {shared}' if shared else '', 100),
+                    title_fontsize='small')
         path = folder / f'recipes_{slug(dataset)}_{epochs}_epochs.png'
         figure.savefig(path, dpi=120, bbox_inches='tight')
         yield path
 
 
-def own_parts(recipes: list[str]) -> list[str]:
-    """Return what each of `recipes` has that not all of them have, in words."""
-    parts = [recipe.split(', ') for recipe in recipes]
-    shared = set(parts[0]).intersection(*parts)
-    return [', '.join(part for part in each if part not in shared) or 'none of these'
-            for each in parts]
+def parts(recipes: list[str]) -> tuple[str, list[str]]:
+    """Return what all of `recipes` have, and what each has that not all of them have, in words."""
+    split = [recipe.split(', ') for recipe in recipes]
+    shared = [part for part in split[0] if all(part in each for each in split)]
+    own = [', '.join(part for part in each if part not in shared) for each in split]
+    return ', '.join(shared), [text or 'nothing else' for text in own]
