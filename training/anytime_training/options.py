@@ -52,7 +52,7 @@ def _add_train(subparsers) -> None:
     train.add_argument('--config', metavar='FILE',
                        help='JSON object of settings, or the name of one of ours, such as n9-c32; '
                             'options override it')
-    train.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    _add_device(train)
     train.add_argument('--quiet', action='store_true', help='no progress bar')
     _add_graph(train)
     train.add_argument('--dataset', choices=DATASETS, help='default: digits')
@@ -107,7 +107,7 @@ def _add_evaluate(subparsers) -> None:
                           help='a model file, or the folder of a run')
     evaluate.add_argument('--dataset', choices=DATASETS, help='default: the one it was trained on')
     _add_data(evaluate)
-    evaluate.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    _add_device(evaluate)
     evaluate.add_argument('--hysteresis', type=float, default=1.0, metavar='RATIO',
                           help='hold an answer until another class is that many times as likely, '
                                "as the node's parameter does; 1 (the default): the answer is "
@@ -123,7 +123,7 @@ def _add_profile(subparsers) -> None:
                     'exit; write it beside the model as JSON and as a picture.')
     profile.add_argument('model', metavar='FILE_OR_RUN',
                          help='a model file, or the folder of a run')
-    profile.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    _add_device(profile)
     profile.add_argument('--threads', type=_positive, default=1, help='of the CPU (%(default)s)')
     profile.add_argument('--runner', choices=RUNNERS, default='auto')
     profile.add_argument('--precision', choices=PRECISIONS, default='float32')
@@ -148,7 +148,7 @@ def _add_ship(subparsers) -> None:
                       help='folder that the data set is read from (default: as in the run)')
     ship.add_argument('--data-name', metavar='TEXT', help='what to call the data set')
     ship.add_argument('--data-note', metavar='TEXT', help='where it is from, and its licence')
-    ship.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    _add_device(ship)
     ship.set_defaults(command=commands.ship)
 
 
@@ -219,6 +219,10 @@ def _add_dataset(subparsers) -> None:
                           '(%(default)s)')
     bag.add_argument('--quiet', action='store_true', help='no progress bar')
     bag.set_defaults(command=commands.from_bag)
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
 
 
 def _add_graph(parser: argparse.ArgumentParser) -> None:
