@@ -18,18 +18,20 @@ def numbered_set(count, size):
     return ImageSet(images, torch.arange(count))
 
 
-@pytest.mark.parametrize('flip', [False, True])
-def test_augmentation_crops_pads_with_zeros_and_mirrors(flip):
+@pytest.mark.parametrize('augmentation,pixels', [
+    (data.Augmentation(flip=False), 2), (data.Augmentation(), 2),
+    (data.Augmentation(padding=0.25), 4), (data.Augmentation(padding=0.0), 0)], ids=str)
+def test_augmentation_crops_pads_with_zeros_and_mirrors(augmentation, pixels):
     size, count = 16, 200
     mean = torch.full((3, size, size), 100.0)
     batches = list(data.training_batches(
-        numbered_set(count, size), Preprocessing(size, mean, 128.0), 50, data.Augmentation(flip),
+        numbered_set(count, size), Preprocessing(size, mean, 128.0), 50, augmentation,
         seed=1, epoch=0))
     images = torch.cat([batch for batch, _ in batches]) * 128 + 100
     labels = torch.cat([labels for _, labels in batches])
     assert labels.sort().values.tolist() == list(range(count))
     mirrored = 0
-    corners = set()
+    tops, widths = set(), set()  # of what crops hold of the images
     for image, label in zip(images.round().int(), labels):
         outside = (image == 100).all(0)  # zero after the mean is subtracted
         inside = ~outside
@@ -39,10 +41,12 @@ def test_augmentation_crops_pads_with_zeros_and_mirrors(flip):
         mirrored += not left_to_right
         height = rows.max() - rows.min() + 1
         width = columns.max() - columns.min() + 1
-        assert height >= size - 2 and width >= size - 2 and inside.sum() == height * width
-        corners.add((int(rows.min() - image[0, rows.min(), columns[0]]), int(width)))
-    assert len(corners) > 8
-    assert (0.35 < mirrored / count < 0.65) if flip else mirrored == 0
+        assert min(height, width) >= size - pixels and inside.sum() == height * width
+        tops.add(int(image[0, rows.min(), columns[0]] - rows.min()))
+        widths.add(int(width))
+    assert tops == set(range(-pixels, pixels + 1))
+    assert widths == set(range(size - pixels, size + 1))
+    assert 0.35 < mirrored / count < 0.65 if augmentation.flip else mirrored == 0
 
 
 def test_epochs_differ_and_repeat():

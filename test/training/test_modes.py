@@ -46,7 +46,7 @@ INTERRUPTIBLE = [
     ['--mode', 'no_grad', '--set', 'average=0.9'],
     ['--mode', 'mixed', '--set', 'average=0.9'],
     ['--set', 'boosted=true', '--set', 'calibrate=true'],
-    ['--set', 'lighting=true', '--set', 'cutout=4']]
+    ['--set', 'lighting=true', '--set', 'cutout=4', '--set', 'padding=0.25']]
 
 
 @pytest.mark.parametrize('options', INTERRUPTIBLE, ids=' '.join)

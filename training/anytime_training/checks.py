@@ -54,7 +54,7 @@ def check_settings(config: 'TrainConfig') -> None:
     if not 0 <= config.carry <= 1:
         raise ValueError(f'carry is {config.carry}; it must be in [0, 1]')
     for name in ('last_share', 'gamma', 'avgl_momentum', 'momentum', 'distillation',
-                 'label_smoothing', 'average'):
+                 'label_smoothing', 'padding', 'average'):
         if not 0 <= getattr(config, name) < 1:
             raise ValueError(f'{name} is {getattr(config, name)}; it must be in [0, 1)')
     for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
