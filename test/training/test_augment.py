@@ -49,6 +49,22 @@ def test_augmentation_crops_pads_with_zeros_and_mirrors(augmentation, pixels):
     assert 0.35 < mirrored / count < 0.65 if augmentation.flip else mirrored == 0
 
 
+def test_what_one_epoch_mirrors_the_next_does_not():
+    size, count = 16, 100
+    images = numbered_set(count, size)
+    preprocessing = Preprocessing(size, torch.zeros(3, size, size), 1.0)
+
+    def mirrored(epoch):
+        batches = data.training_batches(images, preprocessing, 50, data.Augmentation(padding=0.0),
+                                        seed=1, epoch=epoch)
+        return {int(label): bool(image[1, 0, 0] > image[1, 0, -1])
+                for batch, labels in batches for image, label in zip(batch, labels)}
+    first = mirrored(0)
+    assert 35 < sum(first.values()) < 65
+    assert mirrored(1) == {label: not way for label, way in first.items()}
+    assert mirrored(2) == first
+
+
 def test_epochs_differ_and_repeat():
     images, preprocessing = numbered_set(20, 8), Preprocessing.default(8)
 
@@ -95,9 +111,9 @@ def test_lighting_differs_from_image_to_image_and_leaves_the_padding():
 
 @pytest.mark.parametrize('side', [1, 6, 7])
 def test_cutout_blanks_one_square_that_may_reach_over_the_border(side):
-    size = 16
-    white = ImageSet(torch.full((1000, 3, size, size), 255, dtype=torch.uint8),
-                     torch.zeros(1000, dtype=torch.int64))
+    size, count = 16, 4000
+    white = ImageSet(torch.full((count, 3, size, size), 255, dtype=torch.uint8),
+                     torch.zeros(count, dtype=torch.int64))
     plain, cut = (torch.cat([images for images, _ in batches_of(
         white, data.Augmentation(cutout=cutout))]) for cutout in (0, side))
     hidden = ((cut == 0) & (plain != 0)).all(dim=1)
@@ -110,7 +126,7 @@ def test_cutout_blanks_one_square_that_may_reach_over_the_border(side):
         whole += rows == columns == side
         places += square
     inside = ((size - 2 - side + 1) / size) ** 2  # at the least, as two rows may be padding
-    assert whole / 1000 > inside - 0.06
+    assert whole / count > inside - 0.06
     assert places[4:12, 4:12].min() > 0
 
 

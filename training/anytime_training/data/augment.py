@@ -22,7 +22,8 @@ class Augmentation:
 
     Attributes
     ----------
-    flip: mirror half of them.
+    flip: mirror half of them in one epoch and the others in the next, so that each is seen as
+        often either way (Jordan 2024, arXiv 2404.00498).
     padding: how far random crops reach over each border, as a share of the size; the paper's is an
         eighth, 4 of 32 pixels. Less is learned sooner.
     lighting: change brightness and contrast a little, as the authors do for SVHN.
@@ -55,8 +56,10 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
     preprocessing = replace(preprocessing, mean=preprocessing.mean.to(device))
     order = torch.randperm(count, generator=draws).to(device)
     corners = torch.randint(2 * padding + 1, (2, count), generator=draws).to(device)
-    share = 0.5 if augmentation.flip else 0.0
-    mirrored = (torch.rand(count, generator=draws) < share).to(device)
+    mirrored = torch.zeros(count, dtype=torch.bool, device=device)
+    if augmentation.flip:
+        first = torch.randint(2, (count,), generator=generator(seed, 'flips')).to(device)
+        mirrored = (first[order] + epoch) % 2 == 1
     light = torch.rand(2, count, 1, 1, 1, generator=draws).to(device)
     holes = torch.randint(size, (2, count, 1), generator=draws).to(device)
     line = torch.arange(size, device=device)
