@@ -5,15 +5,20 @@
 //
 // Built where rclcpp is found. All calls are asynchronous, so one thread serves everything.
 
+#include <algorithm>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <string>
 
+#include "anytime_perception/msg/model_info.hpp"
 #include "anytime_perception/msg/refinement.hpp"
 #include "anytime_perception/srv/preempt.hpp"
 #include "anytime_perception/srv/set_budget.hpp"
+#include "rcl_interfaces/msg/parameter_descriptor.hpp"
 #include "rclcpp/rclcpp.hpp"
 
+using anytime_perception::msg::ModelInfo;
 using anytime_perception::msg::Refinement;
 using anytime_perception::srv::Preempt;
 using anytime_perception::srv::SetBudget;
@@ -25,18 +30,36 @@ public:
   : Node("planner_cpp")
   {
     const auto perception = declare_parameter("perception", "anytime_perception");
-    budget_ms_ = declare_parameter("budget_ms", 20.0);
-    const auto period = declare_parameter("decide_every_ms", 500);
+    budget_ms_ = declare_number("budget_ms", 20.0);
+    const std::chrono::duration<double, std::milli> period(
+      std::max(1.0, declare_number("decide_every_ms", 500.0)));
 
     refinements_ = create_subscription<Refinement>(
       perception + "/refinements", 50,
       [this](const Refinement & refinement) {on_refinement(refinement);});
     set_budget_ = create_client<SetBudget>(perception + "/set_budget");
     preempt_ = create_client<Preempt>(perception + "/preempt");
-    timer_ = create_wall_timer(std::chrono::milliseconds(period), [this] {decide();});
+    // Latched, and sent once by a node that was configured: it knows nothing of the budget then,
+    // even where the node before it was killed and nobody saw it leave.
+    model_info_ = create_subscription<ModelInfo>(
+      perception + "/model_info", rclcpp::QoS(1).transient_local(),
+      [this](const ModelInfo &) {granted_ = false;});
+    timer_ = create_wall_timer(period, [this] {decide();});
   }
 
 private:
+  // A whole number will do, too: 20 as well as 20.0.
+  double declare_number(const std::string & name, double value)
+  {
+    rcl_interfaces::msg::ParameterDescriptor descriptor;
+    descriptor.dynamic_typing = true;
+    descriptor.read_only = true;
+    const rclcpp::ParameterValue given =
+      declare_parameter(name, rclcpp::ParameterValue(value), descriptor);
+    return given.get_type() == rclcpp::ParameterType::PARAMETER_INTEGER ?
+           static_cast<double>(given.get<int64_t>()) : given.get<double>();
+  }
+
   // One for each exit that answers; of each image the last says why it is the last.
   void on_refinement(const Refinement & refinement)
   {
@@ -54,7 +77,6 @@ private:
     if (!set_budget_->service_is_ready() || !preempt_->service_is_ready()) {
       RCLCPP_INFO_THROTTLE(
         get_logger(), *get_clock(), 2000, "waiting for %s", preempt_->get_service_name());
-      granted_ = false;  // a node that starts anew knows nothing of the budget
       return;
     }
     if (!granted_) {
@@ -100,6 +122,7 @@ private:
   bool granted_ = false;
   size_t heard_ = 0;
   rclcpp::Subscription<Refinement>::SharedPtr refinements_;
+  rclcpp::Subscription<ModelInfo>::SharedPtr model_info_;
   rclcpp::Client<SetBudget>::SharedPtr set_budget_;
   rclcpp::Client<Preempt>::SharedPtr preempt_;
   rclcpp::TimerBase::SharedPtr timer_;
@@ -108,7 +131,13 @@ private:
 int main(int argc, char ** argv)
 {
   rclcpp::init(argc, argv);
-  rclcpp::spin(std::make_shared<Planner>());
+  int status = 0;
+  try {
+    rclcpp::spin(std::make_shared<Planner>());
+  } catch (const std::exception & error) {  // such as a parameter that is no number
+    RCLCPP_FATAL(rclcpp::get_logger("planner_cpp"), "%s", error.what());
+    status = 1;
+  }
   rclcpp::shutdown();
-  return 0;
+  return status;
 }

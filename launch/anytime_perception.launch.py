@@ -34,7 +34,7 @@ ARGUMENTS = {
                     f'{", ".join(PARAMETERS)} win over it where they are given.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
     'large_images': ('true', 'Give Fast DDS a shared-memory segment that camera images fit in, '
-                             'unless the environment names a profile.'),
+                             'unless the environment names a profile or transports.'),
 }
 
 

@@ -102,9 +102,10 @@ class Refiner:
                     class_index: int, now: float, following: int,
                     superseded: Callable[[], bool]) -> Refinement:
         """Return the refinement of exit `index`; `following` is the next that is computed."""
+        confidence = self.confidence  # another thread may change it
         if index + 1 == len(self._exits):
             status = Status.COMPLETE
-        elif self.confidence is not None and probabilities[class_index] >= self.confidence:
+        elif confidence is not None and probabilities[class_index] >= confidence:
             status = Status.CONFIDENT
         elif index + 1 < following:
             status = Status.REFINING

@@ -83,7 +83,8 @@ class CameraTopic:
         return self._node.resolve_topic_name(self._name)
 
     def _publishers(self) -> list:
-        return self._node.get_publishers_info_by_topic(self.full_name)
+        # By the name as it was before remaps, which rclpy applies itself.
+        return self._node.get_publishers_info_by_topic(self._name)
 
     def _suit(self) -> None:
         reliability = self._node.get_parameter('reliability').value

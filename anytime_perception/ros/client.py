@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import math
 import threading
+import traceback
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
@@ -70,7 +71,7 @@ class AnytimeClient:
         self.newest: Refinement | None = None
         self._node = node
         self._timeout = timeout
-        self._on_refinement = on_refinement
+        self._on_refinement = self._guarded(on_refinement)
         self._informed = threading.Event()
         self._service_calls = ServiceCalls(name)
         self._goals = Goals(node, name, timeout)
@@ -169,11 +170,24 @@ class AnytimeClient:
         seconds = math.inf if seconds is None else seconds
         kind = 'image' if isinstance(image, Image) else 'compressed_image'
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
-                                    seconds, on_refinement, stop)
+                                    seconds, self._guarded(on_refinement), stop)
 
     def _call(self, client: Client, request, timeout: float | None):
         self._check_open()
         return self._service_calls(client, request, self._timeout if timeout is None else timeout)
+
+    def _guarded(self, listener: Callable[[Refinement], None] | None,
+                 ) -> Callable[[Refinement], None] | None:
+        """Return `listener` such that what it raises is logged, and harms no executor."""
+        if listener is None:
+            return None
+
+        def call(refinement: Refinement) -> None:
+            try:
+                listener(refinement)
+            except Exception:
+                self._node.get_logger().error(f'on_refinement raised:\n{traceback.format_exc()}')
+        return call
 
     def _check_open(self) -> None:
         if self._closed:

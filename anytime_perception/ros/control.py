@@ -69,7 +69,10 @@ class Control:
             reason = f'the scope is {request.scope}; allowed: 0 (EVERY_IMAGE), 1 (CURRENT_IMAGE)'
         response.accepted = not reason
         response.message = reason
-        response.budget_ms = float(node.get_parameter('budget_ms').value)
+        budget_ms = node.get_parameter('budget_ms').value
+        # A node that could not be configured may have any value there.
+        response.budget_ms = (math.nan if parameters.reason_against('budget_ms', budget_ms)
+                              else float(budget_ms))
         if running is not None:
             if response.accepted and current_only:
                 response.budget_ms = request.budget_ms

@@ -57,7 +57,8 @@ class Goals:
         if not handle.accepted:
             raise PerceptionError(f'{self._name} rejected the image; its log says why')
         result = self._wait_for_result(handle, seconds, stop)
-        if not result.success:
+        # A refinement that others should follow is what was there when the computation failed.
+        if not result.success or result.refinement.status == Refinement.REFINING:
             raise PerceptionError(result.message)
         return result.refinement
 

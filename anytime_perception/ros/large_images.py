@@ -10,15 +10,19 @@ def large_images(environment: Mapping[str, str]) -> dict[str, str]:
     """
     Return the settings that large images need, without those that `environment` has.
 
+    Where it chooses the transports of Fast DDS (FASTDDS_BUILTIN_TRANSPORTS, as for containers
+    that share no memory), they stay as they are.
+
     They give Fast DDS a shared-memory segment that camera images fit in, and let the C library
     keep the memory of an image for the next one. The variables must be set before the process
     starts.
     """
     profile = str(Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
     settings = {
-        'FASTRTPS_DEFAULT_PROFILES_FILE': profile,  # Humble, Jazzy
-        'FASTDDS_DEFAULT_PROFILES_FILE': profile,   # Kilted and later
         'MALLOC_MMAP_MAX_': '0',
         'MALLOC_TRIM_THRESHOLD_': '4000000000',
         'MALLOC_TOP_PAD_': '67108864'}
+    if 'FASTDDS_BUILTIN_TRANSPORTS' not in environment:
+        settings['FASTRTPS_DEFAULT_PROFILES_FILE'] = profile  # Humble, Jazzy
+        settings['FASTDDS_DEFAULT_PROFILES_FILE'] = profile   # Kilted and later
     return {name: value for name, value in settings.items() if name not in environment}

@@ -49,9 +49,9 @@ def perception(ros, model_path):
     from anytime_perception.ros.perception_node import PerceptionNode
     from rclpy.parameter import Parameter
 
-    def make(**parameters):
+    def make(cli_args=(), **parameters):
         parameters = {'model': str(model_path), 'device': 'cpu', **parameters}
-        return ros.add(PerceptionNode(parameter_overrides=[
+        return ros.add(PerceptionNode(cli_args=list(cli_args), parameter_overrides=[
             Parameter(name, value=value) for name, value in parameters.items()]))
 
     return make

@@ -8,10 +8,11 @@ import threading
 import time
 
 from anytime_perception.action import Classify
+from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.spin import serving
-from anytime_perception.srv import Preempt
+from anytime_perception.srv import Preempt, SetBudget
 import pytest
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
@@ -94,6 +95,45 @@ def test_an_image_is_classified(perception, anytime):
     assert all(math.isinf(message.budget_ms) for message in heard)
     with pytest.raises(PerceptionError, match='purple8'):
         anytime.classify(image_message(encoding='purple8')[0], 1.0)
+
+
+def test_an_image_that_fails_midway_has_no_answer(perception, anytime, monkeypatch):
+    perception()
+    make = Refiner._refinement
+
+    def fail_at_the_third(self, image_pass, index, *arguments):
+        if index == 2:
+            raise RuntimeError('out of memory')
+        return make(self, image_pass, index, *arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(Refiner, '_refinement', fail_at_the_third)
+        with pytest.raises(PerceptionError, match='out of memory'):
+            anytime.classify(image_message()[0], None)
+    assert anytime.classify(image_message()[0], None).status == Refinement.COMPLETE
+
+
+def test_a_listener_that_raises_harms_no_later_call(perception, client):
+    def fail(message):
+        heard.append(message)
+        raise KeyError('zebra')
+    heard = []
+    perception()
+    anytime = AnytimeClient(client, timeout=WAIT_SECONDS, on_refinement=fail)
+    anytime.wait_for_model(WAIT_SECONDS)
+    send(client, image_message()[0])
+    wait_for(lambda: len(heard) >= len(anytime.info.exits))
+    answer = anytime.classify(image_message()[0], None, on_refinement=fail)
+    assert answer.status == Refinement.COMPLETE and anytime.preempt() is not None
+    anytime.close()
+
+
+def test_a_budget_that_is_no_number_harms_no_later_call(perception, client):
+    perception(budget_ms='20ms')  # so it cannot be configured
+    for _ in range(2):
+        granted = client.call(SetBudget, '/anytime_perception/set_budget',
+                              SetBudget.Request(budget_ms=10.0))
+        assert not granted.accepted and 'not configured' in granted.message
+        assert math.isnan(granted.budget_ms)
 
 
 class Deaf(Node):

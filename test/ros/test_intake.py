@@ -62,6 +62,17 @@ def test_reliability_matches_the_publisher(perception, client, offered, late):
     answered(client, publisher, heard)
 
 
+def test_cameras_that_are_swapped_match_their_own_publishers(perception, client):
+    client.create_publisher(Image, 'rear', RELIABLE)
+    node = perception(['--ros-args', '-r', 'front:=/rear', '-r', 'rear:=/front'],
+                      image_topics=['front', 'rear'])
+    for topic, reliability in (('/rear', ReliabilityPolicy.RELIABLE),
+                               ('/front', ReliabilityPolicy.BEST_EFFORT)):
+        wait_for(lambda: [info.qos_profile.reliability
+                          for info in client.get_subscriptions_info_by_topic(topic)
+                          if info.node_name == node.get_name()] == [reliability])
+
+
 def test_a_publisher_of_each_kind_is_received_whoever_comes_first_or_goes(perception, client):
     node = perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')

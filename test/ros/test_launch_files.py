@@ -119,6 +119,9 @@ def test_settings_that_the_environment_has_are_left_out():
     settings = large_images({})
     assert Path(settings['FASTRTPS_DEFAULT_PROFILES_FILE']).exists()
     assert settings.keys() - large_images({'MALLOC_TOP_PAD_': '1'}).keys() == {'MALLOC_TOP_PAD_'}
+    chosen = large_images({'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4'})
+    assert settings.keys() - chosen.keys() == {
+        'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'}
 
 
 @pytest.mark.parametrize('name', ['foxglove.json', 'plotjuggler.xml'])

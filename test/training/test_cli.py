@@ -4,6 +4,8 @@ import json
 
 from anytime_training import cli
 from anytime_training.config import TrainConfig
+import cv2
+import numpy as np
 import pytest
 
 
@@ -46,6 +48,11 @@ def error_of(capsys, *arguments):
     ({'boosted': True, 'mode': 'midfeat'}, 'mode=joint'),
     ({'boosted': True, 'units_per_block': [1, 2]}, 'carry=1'),
     ({'carry': 0.5, 'weights': 'optimal'}, 'one exit only'),
+    ({'weights': 'optimal', 'units_per_block': [1, 2]}, 'has 2 networks'),
+    ({'data': 'pictures'}, '--dataset folder'),
+    ({'distillation': 0.3, 'mode': 'midfeat'}, 'where exits are trained together'),
+    ({'gradient_equilibrium': True, 'mode': 'no_grad'}, 'where exits are trained together'),
+    ({'padding': 1.0}, 'in [0, 1)'),
 ])
 def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
     path = tmp_path / 'config.json'
@@ -111,3 +118,21 @@ def test_help_is_there(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command.split(), '--help'])
     assert stop.value.code == 0 and 'usage: anytime' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('parts, settings, said', [
+    ([''], [], 'left to test'),
+    (['train', 'test'], ['--set', 'calibrate=true'], 'calibrate=false')])
+def test_pictures_that_leave_none_to_measure_with_are_refused(tmp_path, capsys, parts, settings,
+                                                              said):
+    for part in parts:
+        for name in 'ab':
+            picture = tmp_path / 'pictures' / part / name / 'one.png'
+            picture.parent.mkdir(parents=True)
+            cv2.imwrite(str(picture), np.zeros((8, 8, 3), np.uint8))
+    options = ['train', '--output', tmp_path / 'run', '--dataset', 'folder', '--data',
+               tmp_path / 'pictures', '--units-per-block', 1, '--channels', 2, '--epochs', 1]
+    assert said in error_of(capsys, *options, *settings)
+    assert not (tmp_path / 'run' / 'config.json').exists()
+    if len(parts) > 1:  # those are enough for a run that holds none back
+        assert cli.main(list(map(str, options))) == 0

@@ -70,6 +70,10 @@ def check_use(config: 'TrainConfig') -> None:
     """
     one_by_one = config.mode in ONE_BY_ONE
     used = {
+        'data': (config.dataset != 'digits', 'dataset is read from a folder, such as --dataset '
+                                             'folder'),
+        'distillation': (not one_by_one, 'exits are trained together'),
+        'gradient_equilibrium': (not one_by_one, 'exits are trained together'),
         'exit_share': (config.weights == 'optimal', 'weights is optimal'),
         'weights_base': (config.weights == 'exponential', 'weights is exponential'),
         'last_share': (config.weights != 'optimal' and not one_by_one,
@@ -118,6 +122,9 @@ def _check_ladder(config: 'TrainConfig') -> None:
 
 
 def _check_boosted(config: 'TrainConfig') -> None:
+    if config.weights == 'optimal' and len(config.names) > 1:
+        raise ValueError('weights is optimal, which trains one exit of one network, but '
+                         f'units_per_block has {len(config.names)} networks; name one')
     if (config.boosted or config.carry) and config.weights == 'optimal':
         raise ValueError('weights is optimal, which trains one exit only, but boosted or '
                          'carry have exits answer together; leave these out')

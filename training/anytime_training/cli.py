@@ -14,6 +14,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except (ValueError, TrainingDiverged) as error:
         print(f'anytime {arguments.name}: error: {error}', file=sys.stderr)
+    except ImportError as error:
+        print(f"anytime {arguments.name}: error: {error}; pip install '.[train]' brings what "
+              'training needs', file=sys.stderr)
     except OSError as error:
         place = error.filename or getattr(arguments, 'output', '')
         print(f'anytime {arguments.name}: error: {error.strerror or error}: {place} (what was '

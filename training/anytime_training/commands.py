@@ -51,7 +51,8 @@ def evaluate(arguments: Namespace) -> None:
     run = Path(arguments.model)
     if not folder and name == recipe.get('dataset') and run.is_dir():
         folder = read_config_file(run / CONFIG).get('data', '')
-    dataset = data.load(name, folder, model.preprocessing.size, arguments.download)
+    dataset = data.load(name, folder, model.preprocessing.size, arguments.download,
+                        lambda text: print(text, file=sys.stderr))
     if dataset.class_ids != model.class_ids:
         raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the '
                          f'classes {", ".join(dataset.class_ids)}')

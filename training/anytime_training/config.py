@@ -54,7 +54,8 @@ class TrainConfig:
     calibrate: fit the confidence of every exit, on a tenth of the training images held back.
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
-    flip, padding, lighting, cutout: how training images are varied: see data/augment.py.
+    flip, alternate_flip, padding, lighting, cutout: how training images are varied: see
+        data/augment.py.
     seed: of everything random.
     validation: hold back a part of the training images and evaluate on it, not on the test images.
 
@@ -100,6 +101,7 @@ class TrainConfig:
     boosted: bool = False
     calibrate: bool = False
     flip: bool = True
+    alternate_flip: bool = False
     padding: float = 0.125
     lighting: bool = False
     cutout: int = 0

@@ -89,7 +89,7 @@ def _add_train(subparsers) -> None:
     train.add_argument('--lr', type=float, help='highest learning rate')
     train.add_argument('--schedule', choices=SCHEDULES, help='of the learning rate')
     train.add_argument('--flip', action=argparse.BooleanOptionalAction,
-                       help='mirror each training image every other epoch')
+                       help='mirror half of the training images')
     train.add_argument('--seed', type=int)
     train.add_argument('--validation', action=argparse.BooleanOptionalAction,
                        help='hold back training images and evaluate on them, not on the tests')

@@ -96,11 +96,9 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     """
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
     torch.backends.cudnn.deterministic = True
-    dataset = distributed.main_first(lambda: _load_data(folder, config, download))
-    dataset, calibration = split(config, dataset)
+    dataset, calibration = distributed.main_first(lambda: _load_data(folder, config, download))
     preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
-    _check_parts(config, len(dataset.train))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     networks = []
     for number, name in enumerate(config.names):
@@ -143,10 +141,22 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
 
 def split(config: TrainConfig,
           dataset: data.Dataset) -> tuple[data.Dataset, data.ImageSet | None]:
-    """Return the data set as a run uses it, and what it holds back to calibrate with, if any."""
+    """
+    Return the data set as a run uses it, and what it holds back to calibrate with, if any.
+
+    Raises
+    ------
+    ValueError: if there is nothing to test or to calibrate with.
+
+    """
     if config.validation:
         dataset = dataset.with_validation()
-    return dataset.hold_back(0.1) if config.calibrate else (dataset, None)
+    dataset, calibration = dataset.hold_back(0.1) if config.calibrate else (dataset, None)
+    for part, images in (('test', dataset.test), ('calibrate', calibration)):
+        if images is not None and not len(images):
+            raise ValueError(f'no images are left to {part} with: no class has two; add some'
+                             + ', or set calibrate=false' * (part == 'calibrate'))
+    return dataset, calibration
 
 
 def _network_seed(config: TrainConfig, number: int) -> int:
@@ -181,13 +191,17 @@ def changed_data(folder: Path, dataset: data.Dataset) -> str:
         raise ValueError(f'{path} is damaged; remove it to go on') from error
 
 
-def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Dataset:
-    """Return the data set, after a look at whether it is the one that the run was begun with."""
+def _load_data(folder: Path, config: TrainConfig,
+               download: bool) -> tuple[data.Dataset, data.ImageSet | None]:
+    """Return what `split` does, after a look at whether the run was begun with the same data."""
     if not distributed.is_main():
-        return data.load(config.dataset, config.data, config.input_size, warn=lambda text: None)
+        return split(config, data.load(config.dataset, config.data, config.input_size,
+                                       warn=lambda text: None))
     path = folder / DATA
     try:
         dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
+        parts = split(config, dataset)
+        _check_processes(config, len(parts[0].train))
     except ValueError:
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
             (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
@@ -199,10 +213,10 @@ def _load_data(folder: Path, config: TrainConfig, download: bool) -> data.Datase
                          f'back, choose another --output, or remove {path} to go on regardless')
     if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
         _write_json(folder / CONFIG, config.to_dict())
-    return dataset
+    return parts
 
 
-def _check_parts(config: TrainConfig, images: int) -> None:
+def _check_processes(config: TrainConfig, images: int) -> None:
     """Raise ValueError if several processes cannot share the work of `config`."""
     processes = distributed.count()
     if min(config.batch_size, images) < processes:

@@ -19,7 +19,7 @@ def read_config_file(path: str | Path) -> dict:
 
     """
     ours = CONFIGS / f'{path}.json'
-    if not Path(path).exists() and ours.parent == CONFIGS and ours.exists():
+    if not Path(path).is_file() and ours.parent == CONFIGS and ours.exists():
         path = ours
     try:
         values = json.loads(Path(path).read_text(encoding='utf-8'))

@@ -59,7 +59,8 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
         write_log(folder / 'log.csv', rows)  # it is behind after a kill between the two
     steps = steps_per_epoch(len(train), config.batch_size)
     images_per_epoch = steps * min(config.batch_size, len(train))
-    augmentation = Augmentation(config.flip, config.padding, config.lighting, config.cutout)
+    augmentation = Augmentation(config.flip, config.alternate_flip, config.padding,
+                                config.lighting, config.cutout)
     progress(len(rows) * images_per_epoch, '')
 
     def start_phase(number: int) -> Learner:

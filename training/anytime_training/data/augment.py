@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+import math
 
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_training.data.image_set import ImageSet
@@ -22,8 +23,9 @@ class Augmentation:
 
     Attributes
     ----------
-    flip: mirror half of them in one epoch and the others in the next, so that each is seen as
-        often either way (Jordan 2024, arXiv 2404.00498).
+    flip: mirror half of them.
+    alternate_flip: those that one epoch mirrors the next one does not, so that each is seen as
+        often either way (Jordan 2024, arXiv 2404.00498); else which they are is drawn anew.
     padding: how far random crops reach over each border, as a share of the size; the paper's is an
         eighth, 4 of 32 pixels. Less is learned sooner.
     lighting: change brightness and contrast a little, as the authors do for SVHN.
@@ -33,6 +35,7 @@ class Augmentation:
     """
 
     flip: bool = True
+    alternate_flip: bool = False
     padding: float = 0.125
     lighting: bool = False
     cutout: int = 0
@@ -51,13 +54,14 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
     """
     draws = generator(seed, 'batches', epoch)
     count, size, device = len(data), data.images.shape[-1], data.images.device
-    padding = int(size * augmentation.padding)
+    padding = math.ceil(size * augmentation.padding)
     # Else every batch would wait for a copy of the mean to the device.
     preprocessing = replace(preprocessing, mean=preprocessing.mean.to(device))
     order = torch.randperm(count, generator=draws).to(device)
     corners = torch.randint(2 * padding + 1, (2, count), generator=draws).to(device)
-    mirrored = torch.zeros(count, dtype=torch.bool, device=device)
-    if augmentation.flip:
+    share = 0.5 if augmentation.flip else 0.0
+    mirrored = (torch.rand(count, generator=draws) < share).to(device)
+    if augmentation.flip and augmentation.alternate_flip:
         first = torch.randint(2, (count,), generator=generator(seed, 'flips')).to(device)
         mirrored = (first[order] + epoch) % 2 == 1
     light = torch.rand(2, count, 1, 1, 1, generator=draws).to(device)
