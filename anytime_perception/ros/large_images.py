@@ -10,12 +10,12 @@ def large_images(environment: Mapping[str, str]) -> dict[str, str]:
     """
     Return the settings that large images need, without those that `environment` has.
 
-    Where it chooses the transports of Fast DDS (FASTDDS_BUILTIN_TRANSPORTS, as for containers
-    that share no memory), they stay as they are.
-
     They give Fast DDS a shared-memory segment that camera images fit in, and let the C library
     keep the memory of an image for the next one. The variables must be set before the process
     starts.
+
+    Where `environment` chooses the transports of Fast DDS (FASTDDS_BUILTIN_TRANSPORTS, as for
+    containers that share no memory), there is no profile, which would override them.
     """
     profile = str(Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
     settings = {

@@ -43,6 +43,9 @@ def check_settings(config: 'TrainConfig') -> None:
             raise ValueError(f'period is {list(config.period)}, but the network with {units} '
                              f'units_per_block is only {depth} units deep; give one that '
                              'is no greater, or one for each of units_per_block')
+    if config.weights == 'optimal' and len(config.names) > 1:
+        raise ValueError('weights is optimal, which trains one exit of one network, but '
+                         f'units_per_block has {len(config.names)} networks; name one')
     if not 0 < config.exit_share <= 1:
         raise ValueError(f'exit_share is {config.exit_share}; it must be in (0, 1]')
     for name in ('input_size', 'epochs', 'batch_size'):
@@ -122,9 +125,6 @@ def _check_ladder(config: 'TrainConfig') -> None:
 
 
 def _check_boosted(config: 'TrainConfig') -> None:
-    if config.weights == 'optimal' and len(config.names) > 1:
-        raise ValueError('weights is optimal, which trains one exit of one network, but '
-                         f'units_per_block has {len(config.names)} networks; name one')
     if (config.boosted or config.carry) and config.weights == 'optimal':
         raise ValueError('weights is optimal, which trains one exit only, but boosted or '
                          'carry have exits answer together; leave these out')
