@@ -15,7 +15,7 @@ from pathlib import Path
 from anytime_perception.files import write_atomically
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import (
-    AnytimeBackbone, AnytimeNetwork, AnytimeSequence, StagedNetwork)
+    AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence, StagedNetwork)
 from anytime_perception.networks.blocks import BLOCKS
 from safetensors import SafetensorError
 import safetensors.torch
@@ -188,9 +188,15 @@ def _build(header: dict) -> StagedNetwork:
             raise ModelFileError(f'units_per_block is {units}; at most {_MAX_UNITS} in all are '
                                  'believed')
     with torch.device('meta'):
-        networks = [(AnytimeBackbone if 'backbone' in config else AnytimeNetwork)(**config)
-                    for config in header['networks']]
+        networks = [_kind(config)(**config) for config in header['networks']]
         return AnytimeSequence(networks) if header['sequence'] else networks[0]
+
+
+def _kind(config: dict) -> type[StagedNetwork]:
+    """Return the class whose `config` a header holds."""
+    if 'backbone' in config:
+        return AnytimeBackbone
+    return AnytimePyramid if 'side_channels' in config else AnytimeNetwork
 
 
 def _measured(values: dict | None) -> Measured | None:

@@ -39,6 +39,8 @@ def add_layers(module: nn.Module, features: Features) -> Features:
         return _normalisation(module, features)
     if isinstance(module, nn.ReLU):
         return ops.relu(features)
+    if isinstance(module, nn.GELU):
+        return ops.gelu(features, module.approximate.replace('none', 'erf'))
     if isinstance(module, Ladder):
         return _ladder(module, features)
     if isinstance(module, Exit):
@@ -46,7 +48,7 @@ def add_layers(module: nn.Module, features: Features) -> Features:
             features = features[1]
         if isinstance(module, CoarseExit):
             features = add_layers(module.look, features)
-        pooled = ops.reduce_mean(ops.relu(features), np.array([2, 3]), keep_dims=False)
+        pooled = ops.reduce_mean(add_layers(module.activation, features), np.array([2, 3]), keep_dims=False)
         logits = ops.matmul(pooled, _numbers(module.fc.weight), False, True)
         return ops.add(logits, _numbers(module.fc.bias[None]))
     if type(module).__module__.startswith(('torch.nn.', 'torchvision.')):

@@ -17,23 +17,18 @@ class Ladder(nn.Module):
     """
     The trunk of a stage, and what its exit sees.
 
-    That is a look at the stage's features plus a rung: what the exit before saw, as it is and
-    after ReLU, conv3x3, BN. At a smaller resolution only the latter, strided.
+    That is a look at the stage's features plus a rung: what the exit before saw, after `rung` and,
+    if it `keeps` its shape, as it is, too.
 
-    Maps features (N, C, H, W), or from the second exit on (features, seen before), to (features,
-    seen), where seen is (N, C, H/4, W/4), rounded up.
+    Maps features (N, C, H, W), or with a rung (features, seen before), to (features, seen).
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, channels_before: int | None,
-                 halvings: int):
+    def __init__(self, trunk: nn.Module, look: nn.Module, rung: nn.Module | None, keeps: bool):
         super().__init__()
         self.trunk = trunk
-        self.look = look(channels)
-        self.rung = None if channels_before is None else nn.Sequential(
-            nn.ReLU(), conv3x3(channels_before, channels, stride=2 ** halvings),
-            nn.BatchNorm2d(channels))
-        # Of the same shape as what was seen before?
-        self.keeps = channels == channels_before and not halvings
+        self.look = look
+        self.rung = rung
+        self.keeps = keeps
 
     def forward(self, features: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         if self.rung is None:
@@ -53,10 +48,19 @@ class LadderExit(Exit):
 
 
 def add_ladder(stages: Sequence[Stage], blocks: Sequence[int]) -> None:
-    """Put a ladder beside `stages`, which end in these `blocks` (from 0) and have ladder exits."""
+    """
+    Put a ladder beside `stages`, which end in these `blocks` (from 0) and have ladder exits.
+
+    Exits see (N, C, H/4, W/4), rounded up, of features (N, C, H, W). A rung is ReLU, conv3x3, BN,
+    strided from block to block.
+    """
     channels_before, block_before = None, 0
     for stage, block in zip(stages, blocks):
         if stage.head is not None:
             channels = stage.head.fc.in_features
-            stage.trunk = Ladder(stage.trunk, channels, channels_before, block - block_before)
+            rung = None if channels_before is None else nn.Sequential(
+                nn.ReLU(), conv3x3(channels_before, channels, stride=2 ** (block - block_before)),
+                nn.BatchNorm2d(channels))
+            keeps = channels == channels_before and block == block_before
+            stage.trunk = Ladder(stage.trunk, look(channels), rung, keeps)
             channels_before, block_before = channels, block

@@ -38,10 +38,11 @@ class Exit(nn.Module):
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__()
+        self.activation = nn.ReLU()
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.fc(functional.relu(features).mean(dim=(2, 3)))
+        return self.fc(self.activation(features).mean(dim=(2, 3)))
 
 
 class CoarseExit(Exit):
@@ -72,9 +73,20 @@ def look(channels: int) -> nn.Sequential:
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     """Return a padded 3x3 convolution without bias, He-initialised by its fan-out."""
-    conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+    return convolution(in_channels, out_channels, 3, stride)
+
+
+def convolution(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    """Return a convolution as `conv3x3` is, with any `kernel`."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=(kernel - 1) // 2,
+                     bias=False)
     nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
     return conv
+
+
+def halvings(input_size: int) -> int:
+    """Return how often an input is halved before it is at most 64 pixels a side."""
+    return max(0, math.ceil(math.log2(input_size / 64)))
 
 
 def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
@@ -86,7 +98,7 @@ def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
     do for 224x224.
     """
     layers: list[nn.Module] = []
-    for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):
+    for _ in range(halvings(input_size)):
         layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels),
                    nn.ReLU(inplace=True)]
         in_channels = channels

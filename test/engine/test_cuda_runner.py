@@ -9,7 +9,7 @@ from anytime_perception.engine import AnytimeEngine, cuda_runner
 from anytime_perception.engine.cuda_runner import CudaGraphRunner
 from anytime_perception.engine.runner import answers
 from anytime_perception.engine.torch_runner import TorchRunner
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import AnytimeNetwork, AnytimePyramid, AnytimeSequence
 from emulated_cuda import emulate
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ def networks():
     yield AnytimeNetwork(2, 4, 5, input_size=16)
     yield AnytimeNetwork((0, 1, 3), (4, 8, 12), 5, input_size=16, head='ladder')
     yield AnytimeNetwork(2, 4, 5, input_size=16, head='coarse', period=2)
+    yield AnytimePyramid((1, 2, 1), (4, 8, 12), (6, 8), 5, input_size=16)
     yield AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2)])
 
 

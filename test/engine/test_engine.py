@@ -11,7 +11,8 @@ import time
 
 from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
 from anytime_perception.model_file import Model
-from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import (
+    AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
 import cv2
 from gated import gated_network
 from hypothesis import given, settings, strategies as st
@@ -42,6 +43,8 @@ def randomise(network):
     randomise(AnytimeNetwork((0, 1, 2), (4, 6, 8), 5, head='ladder', input_size=16)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, first_exit=first, input_size=16,
                                               head='ladder') for n, first in ((1, 1), (2, 4))])),
+    randomise(AnytimePyramid((1, 2, 1), (4, 5, 6), (7, 8), 5, input_size=17)),
+    randomise(AnytimePyramid((1, 1), (4, 5), (6,), 5, first_exit=2, input_size=16)),
     randomise(AnytimeBackbone('mobilenet_v3_small', 5, period=4, input_size=32)),
     randomise(AnytimeNetwork(2, 4, 5, period=4, first_exit=3, input_size=70)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]))])

@@ -3,7 +3,7 @@
 import copy
 
 from anytime_perception.engine.folding import fold
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
 from hypothesis import given, settings, strategies as st
 import torch
 from torch import nn
@@ -34,3 +34,9 @@ def test_a_folded_stage_computes_the_same(units, channels, size, seed):
 def test_a_folded_unit_has_one_normalisation_left():
     folded = fold(AnytimeNetwork(1, 2, 3).eval().stages[0].trunk)
     assert sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules()) == 1
+
+
+def test_a_folded_pyramid_has_none_left():
+    stages = AnytimePyramid((1, 2), (2, 3), (4,), 3).eval().stages
+    assert not any(isinstance(module, nn.BatchNorm2d)
+                   for stage in stages for module in fold(stage.trunk).modules())

@@ -12,11 +12,13 @@ class Architecture(NamedTuple):
     channels: int | tuple[int, ...]
     period: tuple[int, ...]
     backbone: str = ''
+    side_channels: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, config: TrainConfig) -> 'Architecture':
         """Return what the network of `config` is."""
-        return cls(config.units_per_block, config.channels, config.period, config.backbone)
+        return cls(config.units_per_block, config.channels, config.period, config.backbone,
+                   config.side_channels)
 
     @property
     def title(self) -> str:
@@ -27,6 +29,8 @@ class Architecture(NamedTuple):
         """
         parts = [self.backbone] if self.backbone else [
             f'n={",".join(map(_by_block, self.units_per_block))}', f'c={_by_block(self.channels)}']
+        if self.side_channels:
+            parts.append(f'side c={_by_block(self.side_channels)}')
         if set(self.period) - {1}:
             parts.append(f's={",".join(map(str, self.period))}')
         return ', '.join(parts)
@@ -34,8 +38,9 @@ class Architecture(NamedTuple):
     @property
     def file_name(self) -> str:
         """The name in those of files, without the period, such as n25_c32."""
-        return self.backbone or (f'n{"-".join(map(_by_block, self.units_per_block))}'
-                                 f'_c{_by_block(self.channels)}')
+        return self.backbone or '_'.join([
+            f'n{"-".join(map(_by_block, self.units_per_block))}', f'c{_by_block(self.channels)}',
+            *([f'side{_by_block(self.side_channels)}'] if self.side_channels else [])])
 
 
 def _by_block(number: int | tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from anytime_perception.networks import BACKBONES
 from anytime_perception.networks.network import HEADS
+from anytime_perception.networks.pyramid import pyramid_blocks
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES, ONE_BY_ONE
 from anytime_training.schedule import SCHEDULES
@@ -98,6 +99,10 @@ def _check_network(config: 'TrainConfig') -> None:
             if getattr(config, name):
                 raise ValueError(f'{name} is given, but the backbone {config.backbone} has its '
                                  'own; leave one of the two out')
+        if config.side_channels:
+            raise ValueError(f'side_channels is {list(config.side_channels)}, which makes a '
+                             f'pyramid, but backbone is {config.backbone}; leave one of the two '
+                             'out')
         if config.optimiser == 'muon':
             raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
                              'so undoes trained weights; train the backbone '
@@ -113,14 +118,24 @@ def _check_network(config: 'TrainConfig') -> None:
         raise ValueError(f'units_per_block is {units}; it must be positive and, for a sequence of '
                          'networks, growing. The units of each block of one network are a list '
                          'in the list, as in [[0, 1, 4]]')
+    if config.side_channels:
+        _check_pyramid(config)
+
+
+def _check_pyramid(config: 'TrainConfig') -> None:
+    if config.head != 'pool':
+        raise ValueError(f'head is {config.head}, but a pyramid, which side_channels makes, has '
+                         'exits of its own; leave one of the two out')
+    for units in config.units_per_block:
+        pyramid_blocks(units, config.channels, config.side_channels)
 
 
 def _check_ladder(config: 'TrainConfig') -> None:
     if config.head == 'ladder' and config.backbone:
         raise ValueError(f'head is ladder, which the backbone {config.backbone} cannot have; '
                          'choose pool or coarse')
-    if config.head == 'ladder' and config.gradient_equilibrium:
-        raise ValueError('head is ladder, whose exits reach the trunk through those after '
+    if (config.head == 'ladder' or config.side_channels) and config.gradient_equilibrium:
+        raise ValueError('exits of a ladder or a pyramid reach the trunk through those after '
                          'them, too; gradient_equilibrium is for exits that do not')
 
 

@@ -30,8 +30,10 @@ class TrainConfig:
         paper's s (one for all networks, or one for each); and pixels a side.
     backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
         that), which has no units_per_block and channels; and a file of torchvision's weights.
+    side_channels: of the side network of a pyramid, one for each block but the first; what has them
+        is a pyramid, see `anytime_perception.networks.pyramid`.
     late_exits: members of a sequence answer only where they are deeper than the one before.
-    head: kind of the exits, pool (the paper's), coarse or ladder.
+    head: kind of the exits, pool (the paper's), coarse or ladder; a pyramid has its own.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
@@ -65,6 +67,7 @@ class TrainConfig:
     data: str = ''
     units_per_block: tuple[int | tuple[int, ...], ...] = (9,)
     channels: int | tuple[int, ...] = 16
+    side_channels: tuple[int, ...] = ()
     period: tuple[int, ...] = (1,)
     late_exits: bool = False
     head: str = 'pool'

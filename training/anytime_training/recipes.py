@@ -8,9 +8,9 @@ from anytime_training.strategies import STRATEGIES, STRATEGY_SETTINGS
 
 # What a run is by its data, its network or its method, or that only the machine cares about.
 # Precision is of the last kind: auto is what is faster there, so a recipe is run in either.
-_NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'period', 'backbone', 'weights',
-              'weights_base', 'exit_share', 'strategy', 'seed', 'validation', 'precision',
-              'compiled'}
+_NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'side_channels', 'period',
+              'backbone', 'weights', 'weights_base', 'exit_share', 'strategy', 'seed',
+              'validation', 'precision', 'compiled'}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
                      'late_exits'}

@@ -6,7 +6,8 @@ from pathlib import Path
 import time
 
 from anytime_perception.images.preprocessing import Preprocessing
-from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, StagedNetwork
+from anytime_perception.networks import (
+    AnytimeBackbone, AnytimeNetwork, AnytimePyramid, StagedNetwork)
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.calibrate import uncalibrated
@@ -175,13 +176,16 @@ def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: 
     `pretrained` are weights for the trunk of a backbone, see pretrained.py.
     """
     period = config.period[number % len(config.period)]  # one for all, or one for each
-    common = {'period': period, 'first_exit': first_exit, 'input_size': config.input_size,
-              'head': config.head}
+    common = {'period': period, 'first_exit': first_exit, 'input_size': config.input_size}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
         if config.backbone:
-            network = AnytimeBackbone(config.backbone, num_classes, weights=pretrained, **common)
+            network = AnytimeBackbone(config.backbone, num_classes, weights=pretrained,
+                                      head=config.head, **common)
+        elif config.side_channels:
+            network = AnytimePyramid(config.units_per_block[number], config.channels,
+                                     config.side_channels, num_classes, **common)
         else:
             network = AnytimeNetwork(config.units_per_block[number], config.channels, num_classes,
-                                     **common)
+                                     head=config.head, **common)
     return network.to(memory_format=torch.channels_last)

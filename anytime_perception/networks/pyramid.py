@@ -1,0 +1,130 @@
+"""
+The anytime pyramid: a plain network that is coarse soon, so that its first answer is good.
+
+Ours, not the paper's: what an answer takes is coarse features, and multiply-adds at a fine
+resolution buy little of them (docs/experiments.md, 14). Plain networks that are as quick to become
+coarse learn fastest on CIFAR-10 (Jordan 2024, arXiv 2404.00498).
+"""
+
+from collections.abc import Sequence
+
+from anytime_perception.networks import layers
+from anytime_perception.networks.blocks import Block, check_count, make_blocks
+from anytime_perception.networks.ladder import Ladder, LadderExit
+from anytime_perception.networks.stage import count_stage_costs, cut_stages, Stage
+from anytime_perception.networks.staged import StagedNetwork
+from torch import nn
+
+
+class AnytimePyramid(StagedNetwork):
+    """
+    Blocks of plain units and a side network, at the last block's resolution, with the exits.
+
+    The stem is a strided conv4x4, BN, GELU (larger inputs are halved before, as in
+    `layers.stem`); a unit is conv3x3, BN, GELU, the first of each later block strided. So a block
+    has half the resolution of the one before, and the first half of the input's. The side network is a ladder
+    (see `ladder.Ladder`): its first look at the trunk goes down from block to block by two
+    convolutions each, a small network of its own; what later exits add takes one for each.
+
+    Parameters
+    ----------
+    units_per_block, channels: as in AnytimeNetwork, but each block has a unit or more, as in
+        (1, 2, 1), and there are two blocks or more.
+    side_channels: of the side network at the resolution of each block but the first.
+    num_classes, period, first_exit, input_size, in_channels: as in AnytimeNetwork.
+
+    Raises
+    ------
+    ValueError: for a size that is not a positive integer, another number of channels than there
+        are blocks for, or a `first_exit` or `period` that the network is not deep enough for.
+
+    """
+
+    def __init__(self, units_per_block: int | Sequence[int], channels: int | Sequence[int],
+                 side_channels: Sequence[int], num_classes: int, period: int = 1,
+                 first_exit: int = 1, input_size: int = 32, in_channels: int = 3):
+        super().__init__()
+        self.blocks = pyramid_blocks(units_per_block, channels, side_channels)
+        counts = {'num_classes': num_classes, 'period': period, 'first_exit': first_exit,
+                  'input_size': input_size, 'in_channels': in_channels}
+        for name, value in counts.items():
+            check_count(name, value)
+        self.config = {'units_per_block': units_per_block, 'channels': channels,
+                       'side_channels': side_channels, **counts}
+        self.side_channels = tuple(side_channels)
+        self.depth = sum(block.units for block in self.blocks)
+        self.num_classes = num_classes
+        self.input_size = input_size
+        self.image_shape = (1, in_channels, input_size, input_size)
+        self.stages = nn.ModuleList(self._build_stages())
+        count_stage_costs(self.stages, self.image_shape)
+
+    def _build_stages(self) -> list[Stage]:
+        config = self.config
+        units, blocks = [], []  # of each unit: its modules, and the index of its block
+        channels = self.blocks[0].channels
+        before = _stem(config['in_channels'], channels, config['input_size'])
+        for index, block in enumerate(self.blocks):
+            for number in range(block.units):
+                stride = 2 if index and not number else 1
+                units.append([*before, *_convolution(channels, block.channels, stride), nn.GELU()])
+                blocks.append(index)
+                before, channels = [], block.channels
+        stages = cut_stages(
+            units, lambda depth: PyramidExit(self.side_channels[-1], config['num_classes']),
+            config['period'], config['first_exit'])
+        rung = None
+        for stage in stages:
+            if stage.head is not None:
+                look = self._look(blocks[stage.depth - 1], (2,) if rung else (2, 1))
+                stage.trunk = Ladder(stage.trunk, look, rung, keeps=bool(rung))
+                rung = nn.Sequential(
+                    nn.GELU(), *_convolution(self.side_channels[-1], self.side_channels[-1]))
+        return stages
+
+    def _look(self, index: int, strides: Sequence[int]) -> nn.Sequential:
+        """Return what goes from block `index` down to the last, by these strides for each."""
+        channels = self.blocks[index].channels
+        found: list[nn.Module] = []
+        for width in self.side_channels[index:]:
+            for stride in strides:
+                found += [nn.GELU(), *_convolution(channels, width, stride)]
+                channels = width
+        # The trunk's features come from a GELU already.
+        return nn.Sequential(*(found[1:] or _convolution(channels, self.side_channels[-1])))
+
+
+class PyramidExit(LadderExit):
+    """A prediction head as that of a ladder, with GELU."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__(channels, num_classes)
+        self.activation = nn.GELU()
+
+
+def pyramid_blocks(units_per_block: int | Sequence[int], channels: int | Sequence[int],
+                   side_channels: Sequence[int]) -> tuple[Block, ...]:
+    """Return the blocks of a pyramid; raise ValueError for what there is none of."""
+    blocks = make_blocks(units_per_block, channels)
+    if not all(block.units for block in blocks) or len(blocks) < 2:
+        raise ValueError(f'units_per_block is {units_per_block!r}; a pyramid has two blocks or '
+                         'more, each of one unit or more')
+    if len(side_channels) != len(blocks) - 1:
+        raise ValueError(f'side_channels is {list(side_channels)}; it must have a number for each '
+                         f'of {len(blocks)} blocks but the first')
+    for width in side_channels:
+        check_count('each of side_channels', width)
+    return blocks
+
+
+def _stem(in_channels: int, channels: int, input_size: int) -> list[nn.Module]:
+    found: list[nn.Module] = []
+    for _ in range(layers.halvings(input_size)):
+        found += [*_convolution(in_channels, channels, 2), nn.GELU()]
+        in_channels = channels
+    return [*found, layers.convolution(in_channels, channels, 4, 2), nn.BatchNorm2d(channels),
+            nn.GELU()]
+
+
+def _convolution(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
+    return [layers.conv3x3(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels)]
