@@ -48,7 +48,8 @@ def add_layers(module: nn.Module, features: Features) -> Features:
             features = features[1]
         if isinstance(module, CoarseExit):
             features = add_layers(module.look, features)
-        pooled = ops.reduce_mean(add_layers(module.activation, features), np.array([2, 3]), keep_dims=False)
+        features = add_layers(module.activation, features)
+        pooled = ops.reduce_mean(features, np.array([2, 3]), keep_dims=False)
         logits = ops.matmul(pooled, _numbers(module.fc.weight), False, True)
         return ops.add(logits, _numbers(module.fc.bias[None]))
     if type(module).__module__.startswith(('torch.nn.', 'torchvision.')):

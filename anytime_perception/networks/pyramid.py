@@ -22,9 +22,11 @@ class AnytimePyramid(StagedNetwork):
 
     The stem is a strided conv4x4, BN, GELU (larger inputs are halved before, as in
     `layers.stem`); a unit is conv3x3, BN, GELU, the first of each later block strided. So a block
-    has half the resolution of the one before, and the first half of the input's. The side network is a ladder
-    (see `ladder.Ladder`): its first look at the trunk goes down from block to block by two
-    convolutions each, a small network of its own; what later exits add takes one for each.
+    has half the resolution of the one before, and the first half of the input's.
+
+    The side network is a ladder (see `ladder.Ladder`): its first look at the trunk goes down from
+    block to block by two convolutions each, a small network of its own; what later exits add takes
+    one for each.
 
     Parameters
     ----------

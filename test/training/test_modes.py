@@ -44,6 +44,8 @@ INTERRUPTIBLE = [
     ['--mode', 'no_grad', '--optimiser', 'muon', '--set', 'head=coarse'],
     ['--mode', 'mixed', '--optimiser', 'muon', '--set', 'head=ladder'],
     ['--mode', 'no_grad', '--set', 'average=0.9'],
+    ['--optimiser', 'muon', '--set', 'side_channels=[4,6]'],
+    ['--units-per-block', '1,2', '--set', 'side_channels=[4,6]', '--set', 'late_exits=true'],
     ['--mode', 'mixed', '--set', 'average=0.9'],
     ['--set', 'boosted=true', '--set', 'calibrate=true'],
     ['--set', 'lighting=true', '--set', 'cutout=4', '--set', 'padding=0.25']]
@@ -63,7 +65,7 @@ def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatc
         patched.setattr(train, 'save_checkpoint', save_and_interrupt)
         while run(tmp_path / 'broken', *options, '--resume') == 130:
             pass
-    expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6}.get(options[3], 2)
+    expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6, '1,2': 4}.get(options[3], 2)
     assert len(calls) == expected
     assert same_weights(tmp_path / 'whole', tmp_path / 'broken')
 

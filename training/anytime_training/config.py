@@ -30,8 +30,8 @@ class TrainConfig:
         paper's s (one for all networks, or one for each); and pixels a side.
     backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
         that), which has no units_per_block and channels; and a file of torchvision's weights.
-    side_channels: of the side network of a pyramid, one for each block but the first; what has them
-        is a pyramid, see `anytime_perception.networks.pyramid`.
+    side_channels: of a pyramid's side network, for each block but the first; a network that has
+        them is a pyramid, see `anytime_perception.networks.pyramid`.
     late_exits: members of a sequence answer only where they are deeper than the one before.
     head: kind of the exits, pool (the paper's), coarse or ladder; a pyramid has its own.
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
