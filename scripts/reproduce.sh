@@ -73,10 +73,12 @@ for part in ${parts//,/ }; do
             for model in ${models//,/ }; do
                 [[ $model =~ ^n([0-9]+)-c([0-9]+)$ ]] ||
                     { echo "part recipe needs models such as n9-c16, not $model" >&2; exit 2; }
-                # With like exits no dearer than n units in each block; without carry, which OPT cannot have.
-                ours=(--set "units_per_block=[[0,1,$((3 * BASH_REMATCH[1] - 2))]]"
-                      --set "channels=${BASH_REMATCH[2]}" --set epochs=300 --set carry=0.0
-                      ${settings[@]+"${settings[@]}"})
+                # As wide as is no dearer than the model; without carry, which OPT cannot have.
+                read -r channels side < <(awk -v n="${BASH_REMATCH[1]}" -v c="${BASH_REMATCH[2]}" '
+                    function w(x) { return 8 * int(x * c * sqrt(n) * 0.0373 / 8 + 0.5) }
+                    BEGIN { printf "%d,%d,%d %d,%d", w(32), w(128), w(192), w(64), w(96) }')
+                ours=(--set "channels=[$channels]" --set "side_channels=[$side]"
+                      --set epochs=300 --set carry=0.0 ${settings[@]+"${settings[@]}"})
                 sweep "recipe/$model" recipe "${ours[@]}"
                 sweep "recipe-opt/$model" recipe "${ours[@]}" "${opt[@]}"
             done ;;

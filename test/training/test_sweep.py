@@ -157,5 +157,5 @@ def test_the_papers_networks_are_there():
 def test_our_recipe_says_nothing_of_data():
     values = read_config_file('recipe')
     config = TrainConfig.of({'dataset': 'cifar10', **values})
-    assert (config.optimiser, config.head, config.strategy) == ('muon', 'ladder', 'aann')
+    assert (config.optimiser, config.side_channels, config.strategy) == ('muon', (64, 96), 'aann')
     assert not values.keys() & {'dataset', 'data', 'seed'}
