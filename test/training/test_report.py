@@ -211,6 +211,8 @@ def test_recipes_of_as_many_epochs_are_drawn_together(tmp_path):
     write_run(tmp_path / 'runs' / 'ann', 0.5, strategy='none', **MODERN)
     results = results_of(tmp_path / 'runs')
     assert list(draw_recipes(results, tmp_path)) == []  # of AANN there is one recipe only
+    write_run(tmp_path / 'runs' / 'half', 0.4, strategy='aann', epochs=5, weights='half_end')
+    assert len(list(draw_recipes(results_of(tmp_path / 'runs'), tmp_path))) == 1
     write_run(tmp_path / 'runs' / 'modern', 0.3, strategy='aann', **MODERN, **TWO_EXITS)
     write_run(tmp_path / 'runs' / 'opt', 0.2, weights='optimal', strategy='none', **MODERN)
     path, = draw_recipes(results_of(tmp_path / 'runs'), tmp_path)

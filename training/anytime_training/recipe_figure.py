@@ -16,26 +16,26 @@ _COLOURS = _TWENTY[::2] + _TWENTY[1::2]  # the lighter half only where there are
 
 def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
     """
-    Draw a curve for each recipe, and network, of AANN with sieve weights.
+    Draw a curve for each recipe, weight scheme and network of AANN.
 
     A figure holds those that were trained for as many epochs. OPT by the same recipe, where there
     is any, is drawn in its colour, at the cost that its exits have in the anytime network.
     """
-    chosen = [run for run in results if run.method == 'AANN' and run.scheme == 'sieve']
+    chosen = [run for run in results if run.method == 'AANN']
     optimal = group([run for run in results if run.method == 'OPT'],
                     lambda run: run.setting_of_optimal)
     for (dataset, epochs), runs in group(
             chosen, lambda run: (run.dataset, run.config.epochs)).items():
-        recipes = group(runs, lambda run: run.setting)
+        recipes = group(runs, lambda run: (run.setting, run.scheme))
         if len(recipes) < 2:
             continue
         figure = Figure(figsize=(9, 5))
         axes = figure.subplots()
         axes.set_prop_cycle(color=_COLOURS)
-        shared, own = parts([f'{each.model.title}, {each.recipe}'.rstrip(', ')
-                             for each in recipes])
-        for setting, label in zip(recipes, own):
-            found = recipes[setting]
+        shared, own = parts([
+            f'{setting.model.title}, {scheme} weights, {setting.recipe}'.rstrip(', ')
+            for setting, scheme in recipes])
+        for found, label in zip(recipes.values(), own):
             evaluation = found[0].evaluation
             costs = dict(zip(evaluation.depth, (cost / 1e6 for cost in evaluation.cost)))
             curve, = axes.plot(list(costs.values()), [100 * error for error in mean_errors(found)],
