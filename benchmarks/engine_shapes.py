@@ -1,9 +1,9 @@
 """
 What a pass takes where about as many multiply-adds are in other blocks.
 
-Compares, in turns in one run, batch 1, from the network's input to its answers, networks of our
-recipe (ladder exits): the paper's shape (three blocks of n units) and those with hardly any units
-before the last block. Weights are random: they don't matter for the time.
+Compares, in turns in one run, batch 1, from the network's input to its answers, networks with
+ladder exits: the paper's shape (three blocks of n units), those with hardly any units before the
+last block, and the pyramid of our recipe. Weights are random: they don't matter for the time.
 """
 
 from anytime_perception.engine import choose_device
@@ -12,9 +12,10 @@ from anytime_perception.engine.runners import make_runner
 import measuring
 import torch
 
-SHAPES = {  # units and channels of each block
+SHAPES = {  # units and channels of each block, and those of a pyramid's side network
     '3,3,3': ((3, 3, 3), 16), '1,1,7': ((1, 1, 7), 16), '0,1,7': ((0, 1, 7), 16),
-    '0,1,4 with 80 late': ((0, 1, 4), (16, 32, 80))}
+    '0,1,4 with 80 late': ((0, 1, 4), (16, 32, 80)),
+    'pyramid 2,2,1': ((2, 2, 1), (32, 128, 192), (64, 96))}
 
 
 def main() -> None:
@@ -24,8 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
-    networks = {name: measuring.network(units, channels, head='ladder')
-                for name, (units, channels) in SHAPES.items()}
+    networks = {name: measuring.network(*shape, head='ladder') for name, shape in SHAPES.items()}
     with torch.inference_mode():
         runners = {name: make_runner(network, device, arguments.threads, arguments.runner)
                    for name, network in networks.items()}

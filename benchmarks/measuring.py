@@ -8,7 +8,7 @@ from pathlib import Path
 import platform
 import time
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import AnytimeNetwork, AnytimePyramid, StagedNetwork
 import numpy as np
 import torch
 from torch import nn
@@ -28,15 +28,16 @@ def networks(text: str) -> list[tuple[int, int]]:
     return [tuple(int(number) for number in item.split(',')) for item in text.split('+')]
 
 
-def network(units: int | Sequence[int], channels: int | Sequence[int], seed: int = 0,
-            head: str = 'pool') -> AnytimeNetwork:
+def network(units: int | Sequence[int], channels: int | Sequence[int],
+            side_channels: Sequence[int] = (), head: str = 'pool') -> StagedNetwork:
     """
-    Return an evaluation-mode network with normalisations as training leaves them.
+    Return an evaluation-mode network, or pyramid, with normalisations as training leaves them.
 
     With those of a fresh network, folding would have less to do than on a robot.
     """
-    torch.manual_seed(seed)
-    result = AnytimeNetwork(units, channels, 10, head=head).eval()
+    torch.manual_seed(0)
+    result = (AnytimePyramid(units, channels, side_channels, 10) if side_channels else
+              AnytimeNetwork(units, channels, 10, head=head)).eval()
     for module in result.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
