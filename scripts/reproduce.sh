@@ -76,7 +76,7 @@ for part in ${parts//,/ }; do
                 # As wide as is no dearer than the model; without carry, which OPT cannot have.
                 read -r channels side < <(awk -v n="${BASH_REMATCH[1]}" -v c="${BASH_REMATCH[2]}" '
                     function w(x) { return 8 * int(x * c * sqrt(n) * 0.0373 / 8 + 0.5) }
-                    BEGIN { printf "%d,%d,%d %d,%d", w(32), w(128), w(192), w(64), w(96) }')
+                    BEGIN { printf "%d,%d,%d %d,%d\n", w(32), w(128), w(192), w(64), w(96) }')
                 ours=(--set "channels=[$channels]" --set "side_channels=[$side]"
                       --set epochs=300 --set carry=0.0 ${settings[@]+"${settings[@]}"})
                 sweep "recipe/$model" recipe "${ours[@]}"

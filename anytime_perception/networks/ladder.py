@@ -58,9 +58,10 @@ def add_ladder(stages: Sequence[Stage], blocks: Sequence[int]) -> None:
     for stage, block in zip(stages, blocks):
         if stage.head is not None:
             channels = stage.head.fc.in_features
+            seeing = look(channels)  # made first: a seed gives the same weights as it always did
             rung = None if channels_before is None else nn.Sequential(
                 nn.ReLU(), conv3x3(channels_before, channels, stride=2 ** (block - block_before)),
                 nn.BatchNorm2d(channels))
             keeps = channels == channels_before and block == block_before
-            stage.trunk = Ladder(stage.trunk, look(channels), rung, keeps)
+            stage.trunk = Ladder(stage.trunk, seeing, rung, keeps)
             channels_before, block_before = channels, block

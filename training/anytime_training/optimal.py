@@ -49,7 +49,8 @@ def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, fl
     """
     def common(result: Result) -> tuple:
         setting = result.setting_of_optimal
-        return setting.dataset, setting.recipe, result.config.channels
+        return (setting.dataset, setting.recipe, result.config.channels,
+                result.config.side_channels)
     networks: dict[Setting, list[Result]] = {}
     for found in results:
         if found.method == 'OPT' and common(found) == common(run):
