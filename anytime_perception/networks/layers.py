@@ -1,5 +1,7 @@
 """The building blocks of an anytime residual network (paper, sections 3.1 and 4.1)."""
 
+from collections.abc import Callable
+import functools
 import math
 
 import torch
@@ -77,16 +79,21 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 def convolution(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    """Return a convolution as `conv3x3` is, with any `kernel`."""
+    """Return a convolution as `conv3x3` is; an even `kernel` sees a pixel less of the border."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=(kernel - 1) // 2,
                      bias=False)
     nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
     return conv
 
 
-def halvings(input_size: int) -> int:
-    """Return how often an input is halved before it is at most 64 pixels a side."""
-    return max(0, math.ceil(math.log2(input_size / 64)))
+def halving(in_channels: int, channels: int, input_size: int,
+            activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    """Return strided conv3x3, BN, activation, until an input is at most 64 pixels a side."""
+    found: list[nn.Module] = []
+    for _ in range(max(0, math.ceil(math.log2(input_size / 64)))):
+        found += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels), activation()]
+        in_channels = channels
+    return found
 
 
 def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
@@ -97,12 +104,8 @@ def stem(in_channels: int, channels: int, input_size: int) -> nn.Sequential:
     strided convolutions (conv3x3, BN, ReLU) until they are at most 64 pixels a side, as ResNets
     do for 224x224.
     """
-    layers: list[nn.Module] = []
-    for _ in range(halvings(input_size)):
-        layers += [conv3x3(in_channels, channels, stride=2), nn.BatchNorm2d(channels),
-                   nn.ReLU(inplace=True)]
-        in_channels = channels
-    return nn.Sequential(*layers, conv3x3(in_channels, channels))
+    before = halving(in_channels, channels, input_size, functools.partial(nn.ReLU, inplace=True))
+    return nn.Sequential(*before, conv3x3(channels if before else in_channels, channels))
 
 
 def empty_block(channels: int) -> nn.Sequential:

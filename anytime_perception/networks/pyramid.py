@@ -37,8 +37,9 @@ class AnytimePyramid(StagedNetwork):
 
     Raises
     ------
-    ValueError: for a size that is not a positive integer, another number of channels than there
-        are blocks for, or a `first_exit` or `period` that the network is not deep enough for.
+    ValueError: for a size that is not a positive integer, fewer than two blocks, one without
+        units, another number of channels than there are blocks for, or a `first_exit` or `period`
+        that the network is not deep enough for.
 
     """
 
@@ -120,12 +121,9 @@ def pyramid_blocks(units_per_block: int | Sequence[int], channels: int | Sequenc
 
 
 def _stem(in_channels: int, channels: int, input_size: int) -> list[nn.Module]:
-    found: list[nn.Module] = []
-    for _ in range(layers.halvings(input_size)):
-        found += [*_convolution(in_channels, channels, 2), nn.GELU()]
-        in_channels = channels
-    return [*found, layers.convolution(in_channels, channels, 4, 2), nn.BatchNorm2d(channels),
-            nn.GELU()]
+    before = layers.halving(in_channels, channels, input_size, nn.GELU)
+    return [*before, layers.convolution(channels if before else in_channels, channels, 4, 2),
+            nn.BatchNorm2d(channels), nn.GELU()]
 
 
 def _convolution(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:

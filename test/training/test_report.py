@@ -108,11 +108,23 @@ PAPERS_SEQUENCE = {'units_per_block': [1, 3, 7, 13, 25], 'period': [1, 1, 1, 1, 
     ({}, 1), ({'period': [3]}, 0), ({'units_per_block': [25], 'period': [3]}, 1),
     ({'units_per_block': [25]}, 0), ({'units_per_block': [25], 'weights': 'optimal'}, 1),
     ({'weights': 'optimal', 'period': [3]}, 0), (PAPERS_SEQUENCE, 2),
-    ({**PAPERS_SEQUENCE, 'period': [1]}, 0), ({'units_per_block': [1, 9]}, 0)])
+    ({**PAPERS_SEQUENCE, 'period': [1]}, 0), ({'units_per_block': [1, 9]}, 0),
+    ({'side_channels': [64, 96]}, 0)])
 def test_the_papers_numbers_stand_beside_the_papers_networks_only(tmp_path, values, rows):
     write_run(tmp_path / 'run', 0.5, **{'strategy': 'aann', **values})
     found = tables.methods(results_of(tmp_path))[0].rows
     assert len([row for row in found if row[3] == "the paper's"]) == rows
+
+
+def test_other_weight_schemes_have_rows_of_their_own(tmp_path):
+    write_run(tmp_path / 'sieve', 0.3, strategy='aann')
+    write_run(tmp_path / 'half', 0.4, strategy='aann', weights='half_end')
+    write_run(tmp_path / 'opt', 0.2, weights='optimal')
+    results = results_of(tmp_path)
+    found = {row[2]: row[8] for row in tables.methods(results)[0].rows if row[3] == 'standard'}
+    assert found == pytest.approx({'AANN': 30, 'AANN, half-end': 40, 'OPT': 20})
+    found = {row[0]: row[6] for row in tables.increases(results)[0].rows if row[1] == 'standard'}
+    assert found == pytest.approx({'AANN': 50, 'AANN, half-end': 100})
 
 
 def test_opt_of_a_long_period_is_the_exit_that_was_trained(tmp_path):

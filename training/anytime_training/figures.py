@@ -122,8 +122,8 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
     """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
     chosen = [run for run in results
               if run.method not in ('ANN', *ONE_EXIT_AT_A_TIME) and not run.is_eann]
-    for (setting, method, scheme), runs in group(
-            chosen, lambda run: (run.setting, run.method, run.scheme)).items():
+    for (setting, name), runs in group(
+            chosen, lambda run: (run.setting, run.weighted_method)).items():
         rows = runs[0].log()
         exits = len(runs[0].evaluation.depth)
         figure = Figure(figsize=(6, 4))
@@ -131,7 +131,6 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
         axes.stackplot([int(row['epoch']) for row in rows],
                        [[float(row[f'probability_{index}'] or 0) for row in rows]
                         for index in range(1, exits + 1)])
-        name = method if scheme == 'sieve' else f'{method}, {scheme}'
         axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
                  title=f'{name}, {setting.title} (figure 4)')
         yield _save(figure, folder / f'figure4_{slug(name)}_{setting.file_name}'

@@ -52,7 +52,13 @@ class Setting(NamedTuple):
 
     @property
     def in_paper(self) -> str:
-        """The paper's name for the data set, '' if it has none such; of copies, the original's."""
+        """
+        The paper's name for the data set; of copies, the original's.
+
+        '' if the paper has none such, or no networks such as these.
+        """
+        if self.model.side_channels or self.model.backbone:
+            return ''
         name = self.dataset.removesuffix(_VALIDATION)
         if name in _DATASETS.values():
             return name
@@ -132,6 +138,12 @@ class Result:
         if config.weights == 'exponential':
             return f'expb{config.weights_base:g}'
         return config.weights.replace('_', '-')
+
+    @property
+    def weighted_method(self) -> str:
+        """The method; with the weight scheme, where one is chosen and it is not the paper's."""
+        chosen = self.config.mode not in ONE_BY_ONE and self.scheme not in ('sieve', 'optimal')
+        return f'{self.method}, {self.scheme}' if chosen else self.method
 
     @property
     def model(self) -> Architecture:

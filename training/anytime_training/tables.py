@@ -9,6 +9,7 @@ import math
 from anytime_training import paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
 from anytime_training.optimal import optimal_metrics, optimal_plus_metrics
+from anytime_training.phases import ONE_BY_ONE
 from anytime_training.results import mean_metrics, ONE_EXIT_AT_A_TIME, Result, Setting
 
 METRICS = paper.METRICS
@@ -110,9 +111,9 @@ def methods(results: list[Result]) -> list[Table]:
             key = row['method'], row['n'], row['c'], row['dataset']
             printed[('EANN', None, 32, row['dataset']) if row['method'] == 'EANN' else key] = row
     rows = []
-    joint = [result for result in results if result.scheme in ('sieve', 'optimal')]
+    joint = [result for result in results if result.config.mode not in ONE_BY_ONE]
     for setting, runs in group(joint, lambda run: run.setting).items():
-        model, by_method = setting.model, group(runs, lambda run: run.method)
+        model, by_method = setting.model, group(runs, lambda run: run.weighted_method)
 
         def add(method: str, source: str, metrics: dict, units: int | None) -> None:
             title = [setting.dataset, model.title, method]
@@ -198,10 +199,11 @@ def wins(results: list[Result]) -> list[Table]:
 def increases(results: list[Result]) -> list[Table]:
     """Return table 2b: mean relative increase of the error over OPT, where OPT was trained."""
     opt = opt_of(results)
-    chosen = [run for run in results if run.setting_of_optimal in opt and run.scheme == 'sieve']
+    chosen = [run for run in results if run.setting_of_optimal in opt
+              and run.method not in ONE_EXIT_AT_A_TIME]
     rows = []
     for (method, recipe), runs in group(
-            chosen, lambda run: (run.method, run.setting.recipe)).items():
+            chosen, lambda run: (run.weighted_method, run.setting.recipe)).items():
         means = []
         for metric in METRICS[:-1]:
             pairs = [(run.metrics[metric], opt[run.setting_of_optimal][metric]) for run in runs]
