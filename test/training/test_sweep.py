@@ -1,13 +1,19 @@
 """Sweeps: every combination once, failures reported, and nothing trained twice."""
 
 import json
+import os
+from pathlib import Path
+import re
+import subprocess
 
+from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
 from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs
 import pytest
 
+REPRODUCE = Path(__file__).resolve().parents[2] / 'scripts' / 'reproduce.sh'
 TINY = {'input_size': 8, 'channels': 2, 'units_per_block': [1], 'epochs': 1}
 
 
@@ -159,3 +165,21 @@ def test_our_recipe_says_nothing_of_data():
     config = TrainConfig.of({'dataset': 'cifar10', **values})
     assert (config.optimiser, config.side_channels, config.strategy) == ('muon', (64, 96), 'aann')
     assert not values.keys() & {'dataset', 'data', 'seed'}
+
+
+def test_the_script_of_the_papers_experiments_runs_our_recipe_as_wide_as_each_model(tmp_path):
+    stub = tmp_path / 'anytime'
+    stub.write_text('#!/bin/sh\necho "$@"\n')
+    stub.chmod(0o755)
+    result = subprocess.run(
+        ['bash', REPRODUCE, '--data', 'there', '--output', 'out', '--parts', 'recipe',
+         '--models', 'n9-c16,n3-c32'], capture_output=True, text=True,
+        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'})
+    assert result.returncode == 0, result.stderr
+    *sweeps, report = result.stdout.splitlines()
+    assert report == 'report out --output out/report' and len(sweeps) == 4
+    for line, (n, c) in zip(sweeps[::2], ((9, 16), (3, 32))):
+        channels, side = (tuple(int(width) for width in re.search(rf' {name}=\[(.*?)\]', line)[1]
+                                .split(',')) for name in ('channels', 'side_channels'))
+        model = AnytimeNetwork(n, c, 10).exits[-1].cost
+        assert 0.8 * model < AnytimePyramid((2, 2, 1), channels, side, 10).exits[-1].cost <= model
