@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 import itertools
 
-from anytime_perception.networks.network import AnytimeNetwork
 from anytime_perception.networks.stage import count_stage_costs, Stage
 from anytime_perception.networks.staged import StagedNetwork
 from torch import nn
@@ -29,7 +28,7 @@ class AnytimeSequence(StagedNetwork):
 
     """
 
-    def __init__(self, networks: Sequence[AnytimeNetwork]):
+    def __init__(self, networks: Sequence[StagedNetwork]):
         super().__init__()
         networks = list(networks)
         if not networks:
