@@ -38,8 +38,8 @@ class AnytimePyramid(StagedNetwork):
     Raises
     ------
     ValueError: for a size that is not a positive integer, fewer than two blocks, one without
-        units, another number of channels than there are blocks for, or a `first_exit` or `period`
-        that the network is not deep enough for.
+        units, another number of channels than there are blocks for, an input of one pixel, or a
+        `first_exit` or `period` that the network is not deep enough for.
 
     """
 
@@ -47,11 +47,11 @@ class AnytimePyramid(StagedNetwork):
                  side_channels: Sequence[int], num_classes: int, period: int = 1,
                  first_exit: int = 1, input_size: int = 32, in_channels: int = 3):
         super().__init__()
-        self.blocks = pyramid_blocks(units_per_block, channels, side_channels)
         counts = {'num_classes': num_classes, 'period': period, 'first_exit': first_exit,
                   'input_size': input_size, 'in_channels': in_channels}
         for name, value in counts.items():
             check_count(name, value)
+        self.blocks = pyramid_blocks(units_per_block, channels, side_channels, input_size)
         self.config = {'units_per_block': units_per_block, 'channels': channels,
                        'side_channels': side_channels, **counts}
         self.side_channels = tuple(side_channels)
@@ -106,7 +106,7 @@ class PyramidExit(LadderExit):
 
 
 def pyramid_blocks(units_per_block: int | Sequence[int], channels: int | Sequence[int],
-                   side_channels: Sequence[int]) -> tuple[Block, ...]:
+                   side_channels: Sequence[int], input_size: int) -> tuple[Block, ...]:
     """Return the blocks of a pyramid; raise ValueError for what there is none of."""
     blocks = make_blocks(units_per_block, channels)
     if not all(block.units for block in blocks) or len(blocks) < 2:
@@ -117,6 +117,9 @@ def pyramid_blocks(units_per_block: int | Sequence[int], channels: int | Sequenc
                          f'of {len(blocks)} blocks but the first')
     for width in side_channels:
         check_count('each of side_channels', width)
+    if input_size < 2:
+        raise ValueError(f'input_size is {input_size}; a pyramid, which halves it first, takes 2 '
+                         'pixels a side or more')
     return blocks
 
 

@@ -1,6 +1,10 @@
 """The command line: every mistake of a user is one line that says what to do, and status 2."""
 
 import json
+import os
+from pathlib import Path
+import subprocess
+import sys
 
 from anytime_training import cli
 from anytime_training.config import TrainConfig
@@ -44,12 +48,13 @@ def error_of(capsys, *arguments):
     ({'units_per_block': [1, 3], 'period': 4}, 'one for each'),
     ({'carry': 1.1}, '[0, 1]'),
     ({'boosted': True, 'carry': 0.5}, 'one of the two'),
-    ({'head': 'ladder', 'gradient_equilibrium': True}, 'gradient_equilibrium is for'),
-    ({'side_channels': [4, 4], 'gradient_equilibrium': True}, 'gradient_equilibrium is for'),
+    ({'head': 'ladder', 'gradient_equilibrium': True}, 'gradient_equilibrium is True'),
+    ({'side_channels': [4, 4], 'gradient_equilibrium': True}, 'gradient_equilibrium is True'),
     ({'side_channels': [4]}, 'each of 3 blocks but the first'),
     ({'side_channels': [4, 4], 'head': 'ladder'}, 'has exits of its own'),
     ({'side_channels': [4, 4], 'units_per_block': [[0, 1, 1]]}, 'each of one unit or more'),
-    ({'side_channels': [4, 4], 'backbone': 'resnet18'}, 'but backbone is resnet18'),
+    ({'side_channels': [4, 4], 'backbone': 'resnet18'}, 'given as side_channels'),
+    ({'side_channels': [4, 4], 'input_size': 1}, 'set side_channels=[]'),
     ({'boosted': True, 'mode': 'midfeat'}, 'mode=joint'),
     ({'boosted': True, 'units_per_block': [1, 2]}, 'carry=1'),
     ({'carry': 0.5, 'weights': 'optimal'}, 'one exit only'),
@@ -141,3 +146,13 @@ def test_pictures_that_leave_none_to_measure_with_are_refused(tmp_path, capsys, 
     assert not (tmp_path / 'run' / 'config.json').exists()
     if len(parts) > 1:  # those are enough for a run that holds none back
         assert cli.main(list(map(str, options))) == 0
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    model = Path(__file__).parents[2] / 'models/cifar10-aann.safetensors'
+    reading, writing = os.pipe()
+    os.close(reading)  # as `| head` does, sooner or later
+    with os.fdopen(writing, 'w') as pipe:
+        done = subprocess.run([sys.executable, '-m', 'anytime_training', 'info', model],
+                              stdout=pipe, stderr=subprocess.PIPE, timeout=120)
+    assert (done.returncode, done.stderr) == (1, b'')

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anytime_training.config import TrainConfig
 
 OPTIMISERS = 'sgd', 'muon'
+_NO_PYRAMID = 'set side_channels=[] for a residual network'
 
 
 def check_settings(config: 'TrainConfig') -> None:
@@ -95,14 +96,12 @@ def check_use(config: 'TrainConfig') -> None:
 def _check_network(config: 'TrainConfig') -> None:
     if config.backbone:
         check_choice('backbone', config.backbone, BACKBONES)
-        for name in ('units_per_block', 'channels'):
-            if getattr(config, name):
-                raise ValueError(f'{name} is given, but the backbone {config.backbone} has its '
-                                 'own; leave one of the two out')
-        if config.side_channels:
-            raise ValueError(f'side_channels is {list(config.side_channels)}, which makes a '
-                             f'pyramid, but backbone is {config.backbone}; leave one of the two '
-                             'out')
+        given = [name for name in ('units_per_block', 'channels', 'side_channels')
+                 if getattr(config, name)]
+        if given:
+            raise ValueError(f'backbone is {config.backbone}, which has its own for all that is '
+                             f'given as {", ".join(given)}; leave one of the two out, and the '
+                             'configuration file, if it has them, as recipe has')
         if config.optimiser == 'muon':
             raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
                              'so undoes trained weights; train the backbone '
@@ -124,10 +123,13 @@ def _check_network(config: 'TrainConfig') -> None:
 
 def _check_pyramid(config: 'TrainConfig') -> None:
     if config.head != 'pool':
-        raise ValueError(f'head is {config.head}, but a pyramid, which side_channels makes, has '
-                         'exits of its own; leave one of the two out')
-    for units in config.units_per_block:
-        pyramid_blocks(units, config.channels, config.side_channels)
+        raise ValueError(f'head is {config.head}, but a pyramid has exits of its own; leave it '
+                         f'out, or {_NO_PYRAMID}')
+    try:
+        for units in config.units_per_block:
+            pyramid_blocks(units, config.channels, config.side_channels, config.input_size)
+    except ValueError as error:
+        raise ValueError(f'{error}; or {_NO_PYRAMID}') from error
 
 
 def _check_ladder(config: 'TrainConfig') -> None:
@@ -135,8 +137,9 @@ def _check_ladder(config: 'TrainConfig') -> None:
         raise ValueError(f'head is ladder, which the backbone {config.backbone} cannot have; '
                          'choose pool or coarse')
     if (config.head == 'ladder' or config.side_channels) and config.gradient_equilibrium:
-        raise ValueError('exits of a ladder or a pyramid reach the trunk through those after '
-                         'them, too; gradient_equilibrium is for exits that do not')
+        raise ValueError('gradient_equilibrium is True, but exits of a ladder or a pyramid reach '
+                         'the trunk through those after them, too; leave it out, or set '
+                         'head=pool side_channels=[]')
 
 
 def _check_boosted(config: 'TrainConfig') -> None:

@@ -1,5 +1,6 @@
 """The command line: `anytime train | evaluate | sweep | report | ship | profile | …`."""
 
+import os
 import sys
 
 from anytime_training.options import make_parser
@@ -11,7 +12,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
         arguments.command(arguments)
+        sys.stdout.flush()
         return 0
+    except BrokenPipeError:  # whoever reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        return 1
     except (ValueError, TrainingDiverged) as error:
         print(f'anytime {arguments.name}: error: {error}', file=sys.stderr)
     except ImportError as error:

@@ -7,7 +7,7 @@ import os
 from anytime_perception import engine
 from anytime_perception.networks import StagedNetwork
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 _SMALL_MACS = 200e6  # of one convolution on one batch
 
@@ -30,8 +30,8 @@ def choose_device(name: str) -> torch.device:
 
 def is_small(network: StagedNetwork, batch_size: int) -> bool:
     """Return whether a CPU spends more on handing out the work of `network` than on the work."""
-    per_convolution = network.exits[-1].cost * batch_size / (2 * network.depth)
-    return per_convolution < _SMALL_MACS
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
+    return network.exits[-1].cost * batch_size / convolutions < _SMALL_MACS
 
 
 @contextlib.contextmanager
