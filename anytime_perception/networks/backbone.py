@@ -3,9 +3,9 @@
 from typing import Any
 
 from anytime_perception.networks import layers
-from anytime_perception.networks.blocks import check_count
+from anytime_perception.networks.blocks import check_counts
 from anytime_perception.networks.cost import count_macs
-from anytime_perception.networks.stage import count_stage_costs, cut_stages
+from anytime_perception.networks.stage import cut_stages
 from anytime_perception.networks.staged import StagedNetwork
 from torch import nn, Tensor
 
@@ -43,23 +43,19 @@ class AnytimeBackbone(StagedNetwork):
             raise ValueError(f'backbone is {backbone!r}; it must be one of {", ".join(BACKBONES)}')
         if head not in layers.HEADS:
             raise ValueError(f'head is {head!r}; it must be one of {", ".join(layers.HEADS)}')
-        self.config = {'backbone': backbone, 'num_classes': num_classes, 'period': period,
-                       'first_exit': first_exit, 'input_size': input_size, 'head': head}
-        for name in ('num_classes', 'period', 'first_exit', 'input_size'):
-            check_count(name, self.config[name])
+        counts = {'num_classes': num_classes, 'period': period, 'first_exit': first_exit,
+                  'input_size': input_size}
+        check_counts(counts)
+        self.config = {'backbone': backbone, **counts, 'head': head}
         units = _units(_torchvision_network(backbone, weights))
-        self.depth = len(units)
-        self.num_classes = num_classes
-        self.input_size = input_size
-        self.image_shape = (1, 3, input_size, input_size)
-        channels, shape = [], self.image_shape
+        image_shape = 1, 3, input_size, input_size
+        channels, shape = [], image_shape
         for unit in units:
             shape = count_macs(nn.Sequential(*unit), shape)[1]
             channels.append(shape[1])
-        self.stages = nn.ModuleList(cut_stages(
+        self._set_stages(nn.ModuleList(cut_stages(
             units, lambda depth: layers.HEADS[head](channels[depth - 1], num_classes), period,
-            first_exit))
-        count_stage_costs(self.stages, self.image_shape)
+            first_exit)), num_classes, image_shape)
 
 
 def _torchvision_network(name: str, weights: dict[str, Tensor] | None) -> Any:

@@ -41,6 +41,12 @@ def make_blocks(units_per_block: int | Sequence[int], channels: int | Sequence[i
     return tuple(map(Block, units, channels))
 
 
+def check_counts(counts: dict) -> None:
+    """Raise ValueError for the first of `counts`, by name, that is not a positive integer."""
+    for name, value in counts.items():
+        check_count(name, value)
+
+
 def check_count(name: str, value) -> None:
     """Raise ValueError if `value` is not a positive integer."""
     if not _is_count(value):

@@ -7,9 +7,9 @@ See sections 3.1 and 4.1 of the paper.
 from collections.abc import Sequence
 
 from anytime_perception.networks import layers
-from anytime_perception.networks.blocks import check_count, make_blocks
+from anytime_perception.networks.blocks import check_counts, make_blocks
 from anytime_perception.networks.ladder import add_ladder, LadderExit
-from anytime_perception.networks.stage import count_stage_costs, cut_stages, Stage
+from anytime_perception.networks.stage import cut_stages, Stage
 from anytime_perception.networks.staged import StagedNetwork
 from torch import nn
 
@@ -55,19 +55,14 @@ class AnytimeNetwork(StagedNetwork):
         self.blocks = make_blocks(units_per_block, channels)
         counts = {'num_classes': num_classes, 'period': period, 'first_exit': first_exit,
                   'input_size': input_size, 'in_channels': in_channels}
-        for name, value in counts.items():
-            check_count(name, value)
+        check_counts(counts)
         self.config = {'units_per_block': units_per_block, 'channels': channels, **counts}
         if head not in HEADS:
             raise ValueError(f'head is {head!r}; it must be one of {", ".join(HEADS)}')
         if head != 'pool':  # left out otherwise, so that files of the paper's networks stay alike
             self.config['head'] = head
-        self.depth = sum(block.units for block in self.blocks)
-        self.num_classes = num_classes
-        self.input_size = input_size
-        self.image_shape = (1, in_channels, input_size, input_size)
-        self.stages = nn.ModuleList(self._build_stages(head))
-        count_stage_costs(self.stages, self.image_shape)
+        self._set_stages(nn.ModuleList(self._build_stages(head)), num_classes,
+                         (1, in_channels, input_size, input_size))
 
     def _build_stages(self, head: str) -> list[Stage]:
         config = self.config

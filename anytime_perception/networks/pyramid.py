@@ -9,9 +9,9 @@ coarse learn fastest on CIFAR-10 (Jordan 2024, arXiv 2404.00498).
 from collections.abc import Sequence
 
 from anytime_perception.networks import layers
-from anytime_perception.networks.blocks import Block, check_count, make_blocks
+from anytime_perception.networks.blocks import Block, check_count, check_counts, make_blocks
 from anytime_perception.networks.ladder import Ladder, LadderExit
-from anytime_perception.networks.stage import count_stage_costs, cut_stages, Stage
+from anytime_perception.networks.stage import cut_stages, Stage
 from anytime_perception.networks.staged import StagedNetwork
 from torch import nn
 
@@ -49,18 +49,13 @@ class AnytimePyramid(StagedNetwork):
         super().__init__()
         counts = {'num_classes': num_classes, 'period': period, 'first_exit': first_exit,
                   'input_size': input_size, 'in_channels': in_channels}
-        for name, value in counts.items():
-            check_count(name, value)
+        check_counts(counts)
         self.blocks = pyramid_blocks(units_per_block, channels, side_channels, input_size)
         self.config = {'units_per_block': units_per_block, 'channels': channels,
                        'side_channels': side_channels, **counts}
         self.side_channels = tuple(side_channels)
-        self.depth = sum(block.units for block in self.blocks)
-        self.num_classes = num_classes
-        self.input_size = input_size
-        self.image_shape = (1, in_channels, input_size, input_size)
-        self.stages = nn.ModuleList(self._build_stages())
-        count_stage_costs(self.stages, self.image_shape)
+        self._set_stages(nn.ModuleList(self._build_stages()), num_classes,
+                         (1, in_channels, input_size, input_size))
 
     def _build_stages(self) -> list[Stage]:
         config = self.config

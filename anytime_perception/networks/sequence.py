@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 import itertools
 
-from anytime_perception.networks.stage import count_stage_costs, Stage
+from anytime_perception.networks.stage import Stage
 from anytime_perception.networks.staged import StagedNetwork
 from torch import nn
 
@@ -43,13 +43,9 @@ class AnytimeSequence(StagedNetwork):
                 raise ValueError(f'the networks of a sequence must share {name}, '
                                  f'but have {sorted(values)}')
         self.networks = nn.ModuleList(networks)
-        self.num_classes = networks[0].num_classes
-        self.input_size = networks[0].input_size
-        self.image_shape = networks[0].image_shape
-        self.depth = depths[-1]
         # A tuple, so that modules which the networks hold are not registered twice.
-        self.stages = tuple(self._reported_stages())
-        count_stage_costs(self.stages, self.image_shape)
+        self._set_stages(tuple(self._reported_stages()), networks[0].num_classes,
+                         networks[0].image_shape)
 
     def _reported_stages(self) -> list[Stage]:
         """Return the stages of all networks in one list, without the heads never reported."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from anytime_perception.networks.stage import run_stages, Stage
+from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
 from torch import nn, Tensor
 
 
@@ -30,6 +30,16 @@ class StagedNetwork(nn.Module):
     def exits(self) -> list[Stage]:
         """The stages that answer, in order."""
         return [stage for stage in self.stages if stage.head is not None]
+
+    def _set_stages(self, stages: Sequence[Stage], num_classes: int,
+                    image_shape: tuple[int, ...]) -> None:
+        """Set all attributes, and what the stages cost; `stages` may be a module."""
+        self.stages = stages
+        self.depth = stages[-1].depth
+        self.num_classes = num_classes
+        self.image_shape = image_shape
+        self.input_size = image_shape[-1]
+        count_stage_costs(stages, image_shape)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images (N, channels, H, W) to logits (N, num_classes) of every exit, in order."""
