@@ -19,7 +19,8 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
     Draw a curve for each recipe, weight scheme and network of AANN.
 
     A figure holds those that were trained for as many epochs. OPT by the same recipe, where there
-    is any, is drawn in its colour, at the cost that its exits have in the anytime network.
+    is any, is drawn in its colour, at the cost that its exits have in the anytime network; weight
+    schemes share it, and its colour is that of the first.
     """
     chosen = [run for run in results if run.method == 'AANN']
     optimal = group([run for run in results if run.method == 'OPT'],
@@ -41,7 +42,7 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
             curve, = axes.plot(list(costs.values()), [100 * error for error in mean_errors(found)],
                                marker='.', label=label)
             best = {depth: error for depth, error in optimal_errors(
-                optimal.get(found[0].setting_of_optimal, [])).items() if depth in costs}
+                optimal.pop(found[0].setting_of_optimal, [])).items() if depth in costs}
             axes.plot([costs[depth] for depth in best], [100 * error for error in best.values()],
                       linestyle='', marker='*', color=curve.get_color())
         axes.plot([], [], linestyle='', marker='*', color='grey', label='OPT by the same recipe')
