@@ -8,6 +8,7 @@ mean and `network.*` are the weights.
 
 from dataclasses import asdict, dataclass, field
 import hashlib
+import inspect
 import json
 import math
 from pathlib import Path
@@ -187,6 +188,10 @@ def _build(header: dict) -> StagedNetwork:
         if (sum(units) if isinstance(units, list) else BLOCKS * units) > _MAX_UNITS:
             raise ModelFileError(f'units_per_block is {units}; at most {_MAX_UNITS} in all are '
                                  'believed')
+        unknown = set(config).difference(inspect.signature(_kind(config)).parameters)
+        if unknown:
+            raise ModelFileError(f'its network has {", ".join(sorted(unknown))}, which this '
+                                 'software does not know; update it')
     with torch.device('meta'):
         networks = [_kind(config)(**config) for config in header['networks']]
         return AnytimeSequence(networks) if header['sequence'] else networks[0]

@@ -109,6 +109,7 @@ def change_header(good, path, change):
 
 @pytest.mark.parametrize('change, text', [
     (lambda h: h.update(version=99), 'version 99'),
+    (lambda h: h['networks'][0].update(skips=[1]), 'its network has skips, which this software'),
     (lambda h: h['networks'][0].update(channels=4), 'has shape'),
     (lambda h: h['networks'][1].update(units_per_block=3), 'names differ'),
     (lambda h: h['networks'][0].update(units_per_block=10**9), 'units_per_block'),
