@@ -20,9 +20,10 @@ setup(
         'numpy',
         'opencv-python-headless>=4.8,<5',
         'safetensors',
+        'tqdm',
     ],
     extras_require={
-        'train': ['torchvision', 'tqdm', 'matplotlib', 'scikit-learn', 'scipy', 'pillow'],
+        'train': ['torchvision', 'matplotlib', 'scikit-learn', 'scipy', 'pillow'],
         'bag': ['rosbags>=0.10'],
         'openvino': ['openvino>=2025.0'],
         'test': ['pytest>=7', 'hypothesis', 'flake8', 'pydocstyle'],

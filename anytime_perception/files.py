@@ -1,6 +1,7 @@
 """Writing files so that a kill or a full disk never leaves half of one."""
 
 from collections.abc import Callable
+import json
 import os
 from pathlib import Path
 
@@ -22,3 +23,9 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, values: dict) -> None:
+    """Write `values` as JSON, as `write_atomically` does."""
+    text = json.dumps(values, indent=1) + '\n'
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 
 
 def find_pictures(source: str | Path) -> list[Path]:
@@ -25,13 +25,17 @@ def read_picture(path: Path) -> np.ndarray:
 
     Raises
     ------
-    ValueError: if it is none.
+    ValueError: if it is none, or cannot be read.
 
     """
-    picture = cv2.imread(str(path))
+    try:
+        # Not cv2.imread: it cannot open every file name on every platform.
+        picture = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        picture = None
     if picture is None:
         raise ValueError(f'{path} is no picture')
-    return picture[:, :, ::-1]
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def film(source: str) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Anytime networks: units, exits, ANN, EANN and their cost. Knows torch and nothing else."""
+"""Anytime networks: ANN, pyramids, backbones of torchvision, EANN, and their cost; torch only."""
 
 from anytime_perception.networks.backbone import AnytimeBackbone, BACKBONES
 from anytime_perception.networks.cost import count_macs

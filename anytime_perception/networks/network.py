@@ -44,7 +44,8 @@ class AnytimeNetwork(StagedNetwork):
     Raises
     ------
     ValueError: for a size that is not a positive integer, a last block without units, channels of
-        another number of blocks, a `first_exit` deeper than the network, or an unknown `head`.
+        another number of blocks, a `first_exit` or `period` that the network is not deep enough
+        for, or an unknown `head`.
 
     """
 

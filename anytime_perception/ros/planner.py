@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 import contextlib
-import json
 import math
-from pathlib import Path
 import random
 import signal
 import sys
 import threading
 import time
 
-from anytime_perception.files import write_atomically
+from anytime_perception.files import write_json
 from anytime_perception.msg import Label, Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.parameters import declare, Read, Spec
@@ -183,8 +181,7 @@ class Planner(Node):
         summary = self._scorecard.summary()
         summary['perception'] = self._diagnostics
         if self._output:
-            write_atomically(
-                self._output, lambda path: Path(path).write_text(json.dumps(summary, indent=2)))
+            write_json(self._output, summary)
 
 
 def _are_budgets(values) -> bool:

@@ -1,7 +1,7 @@
 """Recordings become class folders: both formats, all encodings, and no neighbours on two sides."""
 
+from anytime_perception.images.pictures import read_picture
 from anytime_training import cli
-from anytime_training.data.folder import read_picture
 from anytime_training.data.intervals import (
     GAP, Interval, OUTSIDE, read_intervals, split, TEST, TRAIN)
 import cv2

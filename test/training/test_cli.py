@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+MODEL = Path(__file__).parents[2] / 'models/cifar10-aann.safetensors'
+
 
 def error_of(capsys, *arguments):
     """Return what the command says on stderr when it fails, one line."""
@@ -148,11 +150,25 @@ def test_pictures_that_leave_none_to_measure_with_are_refused(tmp_path, capsys, 
         assert cli.main(list(map(str, options))) == 0
 
 
+def test_a_robot_needs_nothing_of_training_to_say_what_a_model_is():
+    """What `pip install .` leaves out is hidden, as if it were not there."""
+    code = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[2:]))
+from anytime_training.cli import main
+sys.exit(main(['info', sys.argv[1]]))
+"""
+    hidden = 'torchvision', 'matplotlib', 'sklearn', 'scipy', 'PIL', 'rosbags'
+    done = subprocess.run([sys.executable, '-c', code, MODEL, *hidden], capture_output=True,
+                          text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'airplane' in done.stdout
+
+
 def test_a_reader_that_has_enough_is_no_error():
-    model = Path(__file__).parents[2] / 'models/cifar10-aann.safetensors'
     reading, writing = os.pipe()
     os.close(reading)  # as `| head` does, sooner or later
     with os.fdopen(writing, 'w') as pipe:
-        done = subprocess.run([sys.executable, '-m', 'anytime_training', 'info', model],
+        done = subprocess.run([sys.executable, '-m', 'anytime_training', 'info', MODEL],
                               stdout=pipe, stderr=subprocess.PIPE, timeout=120)
     assert (done.returncode, done.stderr) == (1, b'')

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-import json
 import math
 from pathlib import Path
 
 from anytime_perception.carried_answer import CarriedAnswer
-from anytime_perception.files import write_atomically
+from anytime_perception.files import write_json
 from anytime_perception.held_answer import HeldAnswer
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model_file import Measured
@@ -80,8 +79,7 @@ class Evaluation:
 
     def write(self, path: Path) -> None:
         """Write everything to `path` as JSON."""
-        text = json.dumps(self.to_dict(), indent=1) + '\n'
-        write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+        write_json(path, self.to_dict())
 
     def table(self) -> str:
         """Return a table for people."""

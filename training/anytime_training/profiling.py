@@ -1,12 +1,11 @@
 """How long each exit of a model takes on this device: `anytime profile`."""
 
-import json
 from pathlib import Path
 import time
 
 from anytime_perception import model_file
 from anytime_perception.engine import AnytimeEngine
-from anytime_perception.files import write_atomically
+from anytime_perception.files import write_json
 from matplotlib.figure import Figure
 import numpy as np
 from tqdm import tqdm
@@ -64,7 +63,7 @@ def table(result: dict) -> str:
 def write(result: dict, path: Path) -> list[Path]:
     """Write the profile to `path`.json and, as a picture, to `path`.png; return the files."""
     files = [path.with_suffix('.json'), path.with_suffix('.png')]
-    write_atomically(files[0], lambda file: file.write_text(json.dumps(result, indent=1) + '\n'))
+    write_json(files[0], result)
     figure = Figure(figsize=(7, 4.2), layout='constrained')
     axes = figure.subplots()
     exits = range(len(result['exits']))

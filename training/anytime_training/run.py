@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from anytime_perception import model_file
-from anytime_perception.files import write_atomically
+from anytime_perception.files import write_json
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
@@ -52,7 +52,7 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         config = TrainConfig.of(values)
         check_use(config)
         check_backbone(config)
-        _write_json(path, config.to_dict())
+        write_json(path, config.to_dict())
         return config
     if not resume:
         raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
@@ -165,11 +165,6 @@ def _network_seed(config: TrainConfig, number: int) -> int:
     return derived_seed(config.seed, 'network', *(blocks or (config.backbone,)))
 
 
-def _write_json(path: Path, values: dict) -> None:
-    text = json.dumps(values, indent=1) + '\n'
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
-
-
 def changed_data(folder: Path, dataset: data.Dataset) -> str:
     """
     Return how `dataset` differs from the images that the run in `folder` was begun with.
@@ -207,12 +202,12 @@ def _load_data(folder: Path, config: TrainConfig,
             (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
         raise
     if not path.exists():
-        _write_json(path, data.fingerprint(dataset))
+        write_json(path, data.fingerprint(dataset))
     elif difference := changed_data(folder, dataset):
         raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
                          f'back, choose another --output, or remove {path} to go on regardless')
     if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
-        _write_json(folder / CONFIG, config.to_dict())
+        write_json(folder / CONFIG, config.to_dict())
     return parts
 
 

@@ -5,11 +5,10 @@ from anytime_training.data.augment import Augmentation, steps_per_epoch, trainin
 from anytime_training.data.bag import from_bag
 from anytime_training.data.export import export
 from anytime_training.data.fingerprint import difference, fingerprint
-from anytime_training.data.image_set import Dataset, ImageSet, stratified_split
+from anytime_training.data.image_set import Dataset, ImageSet
 
 __all__ = ['Augmentation', 'DATASETS', 'Dataset', 'ImageSet', 'difference', 'export',
-           'fingerprint', 'from_bag', 'load', 'steps_per_epoch', 'stratified_split',
-           'training_batches']
+           'fingerprint', 'from_bag', 'load', 'steps_per_epoch', 'training_batches']
 
 DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
 

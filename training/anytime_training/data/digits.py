@@ -1,11 +1,11 @@
 """The 1797 scanned handwritten digits, 8x8 pixels, that scikit-learn carries."""
 
-from anytime_training.data.image_set import from_pictures, ImageSet, stratified_split
+from anytime_training.data.image_set import (
+    from_pictures, ImageSet, stratified_split, TEST_FRACTION)
 import numpy as np
 import torch
 
 CLASS_IDS = tuple(str(digit) for digit in range(10))
-_TEST_FRACTION = 0.2
 
 
 def load(size: int) -> tuple[ImageSet, ImageSet]:
@@ -15,5 +15,5 @@ def load(size: int) -> tuple[ImageSet, ImageSet]:
     grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     pictures = np.repeat(grey[..., None], 3, axis=3)
     everything = ImageSet(from_pictures(pictures, size), torch.from_numpy(digits.target).long())
-    train, test = stratified_split(everything.labels, _TEST_FRACTION)
+    train, test = stratified_split(everything.labels, TEST_FRACTION)
     return everything.subset(train), everything.subset(test)

@@ -4,14 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
 
+from anytime_perception.images.pictures import find_pictures, read_picture, SUFFIXES
 from anytime_perception.images.preprocessing import square
-from anytime_training.data.image_set import ImageSet, stratified_split
-import cv2
-import numpy as np
+from anytime_training.data.image_set import ImageSet, stratified_split, TEST_FRACTION
 import torch
-
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
-_TEST_FRACTION = 0.2
 
 
 def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
@@ -35,7 +31,7 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     if not (folder / 'train').is_dir():
         class_ids = _subfolders(folder)
         everything = _read(folder, class_ids, size, warn)
-        train, test = stratified_split(everything.labels, _TEST_FRACTION)
+        train, test = stratified_split(everything.labels, TEST_FRACTION)
         return everything.subset(train), everything.subset(test), class_ids
     if not (folder / 'test').is_dir():
         raise ValueError(f'{folder} has a folder train but no folder test; add one, or put the '
@@ -61,8 +57,7 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
     """Return the images of `folder`/<class>/**, in the order of their names."""
     files, labels = [], []
     for label, class_id in enumerate(class_ids):
-        found = sorted(path for path in (folder / class_id).rglob('*')
-                       if path.suffix.lower() in SUFFIXES)
+        found = find_pictures(folder / class_id)
         if not found:
             raise ValueError(f'the class folder {folder / class_id} holds no images '
                              f'({", ".join(SUFFIXES)})')
@@ -71,8 +66,9 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
 
     def fill(index: int) -> bool:
-        picture = read_picture(files[index])
-        if picture is None:
+        try:
+            picture = read_picture(files[index])
+        except ValueError:
             return False
         images[index] = torch.from_numpy(square(picture, size)).permute(2, 0, 1)
         return True
@@ -89,13 +85,3 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
         raise ValueError(f'the class folder {folder / class_ids[empty[0]]} holds no image '
                          'that can be read')
     return result
-
-
-def read_picture(path: Path) -> np.ndarray | None:
-    """Return the picture at `path` as (H, W, 3) uint8 RGB, or None if it is none."""
-    try:
-        # Not cv2.imread: it cannot open every file name on every platform.
-        picture = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        return None
-    return None if picture is None else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

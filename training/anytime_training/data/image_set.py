@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+TEST_FRACTION = 0.2  # of images that do not say which of them are for tests
 SPLIT_SEED = 2017  # of every fixed-seed split: the same images are held back in every run
 
 

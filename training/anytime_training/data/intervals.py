@@ -5,11 +5,11 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from anytime_training.data.image_set import TEST_FRACTION
 import numpy as np
 
 OUTSIDE, TRAIN, TEST, GAP = range(4)
 _COLUMNS = ('start', 'end', 'label')
-_TEST_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def split(times: Sequence[float], intervals: Sequence[Interval],
     for label in set(labels):
         members = np.flatnonzero(inside & (labels[place] == label))
         members = members[np.argsort(times[members], kind='stable')]
-        count = round(_TEST_FRACTION * len(members))
+        count = round(TEST_FRACTION * len(members))
         fate[members] = TRAIN
         fate[members[len(members) - max(count, 1):]] = TEST
     tests = np.sort(times[fate == TEST])
