@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from pathlib import Path
+import re
 import time
 
 from anytime_perception import engine
@@ -52,6 +54,9 @@ def test_diagnostics_count_what_happened(perception, client):
     assert values['model_sha256'] == node.engine.model.sha256
     assert values['runner'] == node.engine.runner and values['budget_ms'] == '5000.000'
     assert float(values['memory_mb']) > 0
+    page = (Path(__file__).parents[2] / 'docs' / 'node.md').read_text()
+    kinds = {re.sub(r'\(.*\)', '(REASON)', re.sub(r'^exit \d+', 'exit N', key)) for key in values}
+    assert [kind for kind in kinds if f'`{kind}`' not in page] == []
 
 
 def test_the_exit_at_which_images_end_has_a_median(perception, client):

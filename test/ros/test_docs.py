@@ -8,7 +8,9 @@ import runpy
 import threading
 
 from anytime_perception.ros import vision
+from anytime_perception.ros.camera import Camera
 from anytime_perception.ros.perception_node import PerceptionNode
+from anytime_perception.ros.planner import Planner
 import cv2
 import numpy as np
 import pytest
@@ -73,6 +75,24 @@ def test_the_node_has_the_topics_and_services_of_its_page(perception):
     if vision.Classification is not None:
         documented |= {'~/classification', '~/label_info'}
     assert there == documented
+
+
+def test_the_page_of_the_node_has_every_launch_argument():
+    page = (ROOT / 'docs' / 'node.md').read_text()
+    told = re.findall(r'`(\w+)`', ''.join(re.findall(
+        r'^\| launch argument(?:.*\n)+?\n', page, re.MULTILINE)))
+    assert launch_arguments('anytime_perception.launch.py') <= set(told)
+
+
+@pytest.mark.parametrize('kind, page', [(Camera, 'camera.md'), (Planner, 'planner.md')])
+def test_pages_have_every_parameter_of_their_node(tmp_path, ros, kind, page):
+    cv2.imwrite(str(tmp_path / 'x.png'), np.zeros((4, 4, 3), np.uint8))
+    # Else an image would be published that other tests hear.
+    node = ros.add(kind(namespace='documented', parameter_overrides=[
+        Parameter('images', value=str(tmp_path))] if kind is Camera else []))
+    own = set(node.list_parameters([], 1).names) - {'use_sim_time'}
+    text = (ROOT / 'docs' / page).read_text()
+    assert own and [name for name in own if not re.search(rf'^\|.*`{name}`', text, re.M)] == []
 
 
 @pytest.fixture
