@@ -17,11 +17,12 @@ whose sums differ from run to run, which `anytime train` does not let it.
 from collections.abc import Callable
 import time
 
+from anytime_perception.engine import choose_device
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training.config import TrainConfig
 from anytime_training.data import Augmentation, ImageSet, training_batches
-from anytime_training.device import choose_device, fitting_threads
+from anytime_training.device import fitting_threads
 from anytime_training.epoch import Learner, train_epoch
 from anytime_training.optimiser import make_optimiser
 from anytime_training.phases import plan

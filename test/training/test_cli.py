@@ -86,7 +86,7 @@ def test_options_override_the_file_and_the_file_the_recipe():
     (['info', 'nowhere.safetensors'], 'nowhere.safetensors'),
     (['evaluate', 'nowhere.safetensors'], 'nowhere.safetensors'),
     (['train', '--output', 'x', '--config', 'nowhere.json'], 'nowhere.json'),
-    (['train', '--output', 'x', '--device', 'tpu'], 'auto, cpu or cuda'),
+    (['train', '--output', 'x', '--device', 'tpu'], 'allowed: auto, cpu, cuda'),
     (['train', '--output', 'x', '--device', 'cuda:99'], 'cuda:99'),
     (['train', '--output', 'x', '--dataset', 'cifar10', '--data', 'nowhere'], 'nowhere'),
     (['dataset', 'folder', '--output', 'x', '--data', 'nowhere'], 'nowhere'),

@@ -1,21 +1,8 @@
 """What is computed where: devices, threads and precision."""
 
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
-from anytime_training.device import (
-    choose_device, fitting_threads, flushed_denormals, is_small, use_bfloat16)
-import pytest
+from anytime_training.device import fitting_threads, flushed_denormals, is_small, use_bfloat16
 import torch
-
-
-def test_cpu_is_always_there_and_auto_is_something():
-    assert choose_device('cpu') == torch.device('cpu')
-    assert choose_device('auto').type in ('cpu', 'cuda')
-
-
-@pytest.mark.parametrize('name', ['tpu', 'meta', '', 'cuda:99', 'cpu:x'])
-def test_other_devices_are_errors_that_name_them(name):
-    with pytest.raises(ValueError, match=f"device is '{name}'"):
-        choose_device(name)
 
 
 def test_numbers_next_to_nothing_are_zero_while_training_and_not_after():

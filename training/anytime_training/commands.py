@@ -7,11 +7,11 @@ from pathlib import Path
 import sys
 
 from anytime_perception import model_file
+from anytime_perception.engine import choose_device
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
-from anytime_training.device import choose_device
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.results import find_results
 from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run

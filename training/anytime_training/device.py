@@ -1,31 +1,14 @@
-"""Choosing the device to compute on, and how many threads of it."""
+"""How many threads of a device to train with, and in which precision."""
 
 from collections.abc import Iterator
 import contextlib
 import os
 
-from anytime_perception import engine
 from anytime_perception.networks import StagedNetwork
 import torch
 from torch import nn, Tensor
 
 _SMALL_MACS = 200e6  # of one convolution on one batch
-
-
-def choose_device(name: str) -> torch.device:
-    """
-    Return the device called `name`: 'cpu', 'cuda', 'cuda:N', or 'auto' for a GPU if there is one.
-
-    Raises
-    ------
-    ValueError: for another name, or a GPU that is not there.
-
-    """
-    try:
-        return engine.choose_device(name)
-    except engine.DeviceError as error:
-        raise ValueError(f'the device is {name!r}; it must be auto, cpu or cuda:N, and one that '
-                         f'is there ({error})') from error
 
 
 def is_small(network: StagedNetwork, batch_size: int) -> bool:

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from anytime_training.device import choose_device
+from anytime_perception.engine import choose_device
 import torch
 from torch import distributed, nn, Tensor
 

@@ -223,7 +223,8 @@ def _add_dataset(subparsers) -> None:
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--device', default='auto', metavar='auto|cpu|cuda:N')
+    parser.add_argument('--device', default='auto', metavar='auto|cpu|cuda|cuda:N',
+                        help='default: auto, a GPU where there is one')
 
 
 def _add_graph(parser: argparse.ArgumentParser) -> None:
