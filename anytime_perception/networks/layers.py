@@ -82,7 +82,8 @@ def convolution(in_channels: int, out_channels: int, kernel: int, stride: int) -
     """Return a convolution as `conv3x3` is; an even `kernel` sees a pixel less of the border."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=(kernel - 1) // 2,
                      bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
+    if not conv.weight.is_meta:  # there PyTorch would import its compiler for it, in 2 s
+        nn.init.kaiming_normal_(conv.weight, mode='fan_out', nonlinearity='relu')
     return conv
 
 
