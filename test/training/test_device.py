@@ -19,7 +19,7 @@ def test_small_networks_get_one_thread_and_give_the_others_back(monkeypatch):
     large = AnytimeNetwork(1, 32, 10, input_size=32)
     assert is_small(small, 64) and not is_small(large, 128)
     pyramid = AnytimePyramid((2, 2, 1), (32, 128, 192), (64, 96), 10)  # of 19 convolutions
-    assert is_small(pyramid, 95) and not is_small(pyramid, 96)  # 39.77e6 · 95 / 19 = 198.8e6
+    assert is_small(pyramid, 47) and not is_small(pyramid, 48)  # 39.77e6 · 47 / 19 = 98.4e6
     before = torch.get_num_threads()
     with fitting_threads(small, 64):
         assert torch.get_num_threads() == 1

@@ -8,7 +8,7 @@ from anytime_perception.networks import StagedNetwork
 import torch
 from torch import nn, Tensor
 
-_SMALL_MACS = 200e6  # of one convolution on one batch
+_SMALL_MACS = 100e6  # of one convolution on one batch
 
 
 def is_small(network: StagedNetwork, batch_size: int) -> bool:
