@@ -9,7 +9,8 @@ import textwrap
 import threading
 import time
 
-from anytime_perception.engine import AnytimeEngine, Budget, DeviceError, Status
+from anytime_perception.engine import (
+    AnytimeEngine, Budget, choose_device, DeviceError, Status)
 from anytime_perception.model_file import Model
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
@@ -448,8 +449,14 @@ def test_impossible_budgets_are_refused(engine, budget):
     assert engine.budget == Budget()
 
 
+def test_cpu_is_always_there_and_auto_is_something():
+    assert choose_device('cpu') == torch.device('cpu')
+    assert choose_device('auto').type in ('cpu', 'cuda')
+
+
 @pytest.mark.parametrize('name, text', [
-    ('cuda:99', 'missing'), ('tpu', 'unknown'), ('cuda:x', 'unknown'), ('', 'unknown')])
+    ('cuda:99', 'missing'), ('tpu', 'unknown'), ('meta', 'unknown'), ('cuda:x', 'unknown'),
+    ('cpu:x', 'unknown'), ('', 'unknown')])
 def test_a_missing_device_is_an_error_not_a_fallback(name, text):
     with pytest.raises(DeviceError, match=text):
         AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), name)
