@@ -37,6 +37,8 @@ def error_of(capsys, *arguments):
     ({'dataset': 'imagenet'}, 'digits'),
     ({'strategy': 'none', 'tau': 2}, 'tau is 2.0, which has a use only where strategy is'),
     ({'exit_share': 0.5}, 'where weights is optimal'),
+    ({'calibration_images': 50}, 'where calibrate is true'),
+    ({'calibrate': True, 'calibration_images': 0}, 'at least 1'),
     ({'weights_base': 3.0}, 'where weights is exponential'),
     ({'last_share': 0.7, 'weights': 'optimal'}, 'where exits are trained together'),
     ({'last_share': 0.7, 'mode': 'midfeat'}, 'where exits are trained together'),

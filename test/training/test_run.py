@@ -7,7 +7,9 @@ from pathlib import Path
 import shutil
 
 from anytime_perception import model_file
-from anytime_training import cli
+from anytime_training import cli, data
+from anytime_training.config import TrainConfig
+from anytime_training.run import split
 import numpy as np
 import pytest
 from runs_on_digits import rows_of, same_weights, weights_of
@@ -71,6 +73,16 @@ def test_a_sequence_is_its_networks_trained_alone(tmp_path, capsys):
     assert evaluation['error'] == pytest.approx(model.measured.error)
     assert evaluation['units'] == [1, 2, 3, 7, 8, 9]
     assert evaluation['average_error'] == pytest.approx(sum(model.measured.error) / 6)
+
+
+@pytest.mark.parametrize('most, held_back', [(30, 30), (140, 140), (5000, 144)])
+def test_calibration_takes_a_tenth_of_the_training_images_at_most(most, held_back):
+    config = TrainConfig(calibrate=True, calibration_images=most)
+    digits = data.load('digits')
+    kept, calibration = split(config, digits)
+    assert len(calibration) == pytest.approx(held_back, abs=len(digits.class_ids) / 2)
+    assert len(kept.train) + len(calibration) == len(digits.train)
+    assert len(kept.test) == len(digits.test)
 
 
 def test_what_exits_carry_over_holds_wherever_the_model_is_used(tmp_path, capsys):

@@ -50,7 +50,7 @@ def check_settings(config: 'TrainConfig') -> None:
                          f'units_per_block has {len(config.names)} networks; name one')
     if not 0 < config.exit_share <= 1:
         raise ValueError(f'exit_share is {config.exit_share}; it must be in (0, 1]')
-    for name in ('input_size', 'epochs', 'batch_size'):
+    for name in ('input_size', 'epochs', 'batch_size', 'calibration_images'):
         if getattr(config, name) < 1:
             raise ValueError(f'{name} is {getattr(config, name)}; it must be at least 1')
     for name in ('lr', 'weights_base'):
@@ -77,6 +77,7 @@ def check_use(config: 'TrainConfig') -> None:
     used = {
         'data': (config.dataset != 'digits', 'dataset is read from a folder, such as --dataset '
                                              'folder'),
+        'calibration_images': (config.calibrate, 'calibrate is true'),
         'distillation': (not one_by_one, 'exits are trained together'),
         'gradient_equilibrium': (not one_by_one, 'exits are trained together'),
         'exit_share': (config.weights == 'optimal', 'weights is optimal'),

@@ -53,7 +53,9 @@ class TrainConfig:
         to 1 (the product of all so far); see `anytime_perception.carried_answer`.
     boosted: carry everything over, and train exits to add what the earlier ones leave to be
         learned; see objective.py.
-    calibrate: fit the confidence of every exit, on a tenth of the training images held back.
+    calibrate: fit the confidence of every exit, on training images held back.
+    calibration_images: how many are held back, a tenth of all at most; an exit has one number
+        to fit, for which 2000 are enough (docs/experiments.md, 16).
     precision: of the network in training, float32, bfloat16, or auto, whichever
         is faster here: see device.py.
     flip, alternate_flip, padding, lighting, cutout: how training images are varied: see
@@ -103,6 +105,7 @@ class TrainConfig:
     carry: float = 0.0
     boosted: bool = False
     calibrate: bool = False
+    calibration_images: int = 5000
     flip: bool = True
     alternate_flip: bool = False
     padding: float = 0.125

@@ -151,7 +151,10 @@ def split(config: TrainConfig,
     """
     if config.validation:
         dataset = dataset.with_validation()
-    dataset, calibration = dataset.hold_back(0.1) if config.calibrate else (dataset, None)
+    calibration = None
+    if config.calibrate and len(dataset.train):
+        dataset, calibration = dataset.hold_back(
+            min(0.1, config.calibration_images / len(dataset.train)))
     for part, images in (('test', dataset.test), ('calibrate', calibration)):
         if images is not None and not len(images):
             raise ValueError(f'no images are left to {part} with: no class has two; add some'
