@@ -23,7 +23,7 @@ import rclpy
 from rclpy.node import Node
 from ros_latency import prepare_environment, start, stop
 
-_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
+NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
 _WAIT = 120.0
 _CONFIGURE, _ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 # Of each state: what leads there, and its shutdown.
@@ -60,7 +60,7 @@ def measure(model: Path, state: str, how: str) -> float:
     # A name of its own: for a while, what is left of the node before could be taken for this one.
     name = f'perception_{time.monotonic_ns()}'
     served = subprocess.Popen(
-        [sys.executable, '-c', _NODE, '--ros-args', '-r', f'__node:={name}', '-p',
+        [sys.executable, '-c', NODE, '--ros-args', '-r', f'__node:={name}', '-p',
          f'model:={model}', '-p', 'device:=cpu', '-p', 'autostart:=false', '--log-level', 'warn'],
         start_new_session=True)
     camera = start('camera', 640, 480, 'raw', 30.0) if state == 'active' else None

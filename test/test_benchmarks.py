@@ -33,3 +33,14 @@ def test_the_engine_is_measured(tmp_path, name, arguments):
     result = run(name, '--networks', '1,2', '--threads', 1, '--output', output, *arguments)
     assert result.returncode == 0, result.stdout
     assert json.loads(output.read_text())
+
+
+def test_the_start_of_a_node_is_measured(tmp_path):
+    pytest.importorskip('rclpy', reason='needs ROS 2')
+    output = tmp_path / 'startup.json'
+    result = run('ros_startup.py', '--times', 1, '--output', output, '--models',
+                 BENCHMARKS.parent / 'models' / 'cifar10-aann.safetensors')
+    assert result.returncode == 0, result.stdout
+    found = json.loads(output.read_text())['of']
+    assert set(found) == {'imports alone', 'cifar10-aann'}
+    assert found['cifar10-aann']['mib']['p50'] > found['imports alone']['mib']['p50'] / 2
