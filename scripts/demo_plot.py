@@ -26,7 +26,7 @@ def _plot_exits(axes, whole: dict) -> None:
     if whole['images']:
         axes.errorbar(
             whole['elapsed_ms_by_exit'], whole['accuracy_by_exit'],
-            [_standard_error(value, whole['images']) for value in whole['accuracy_by_exit']],
+            _bars(whole['accuracy_by_exit'], [whole['images']] * len(whole['accuracy_by_exit'])),
             marker='o', elinewidth=1, capsize=2)
     axes.set(title=f'each exit, on {whole["images"]} images refined to the end',
              xlabel='median time from arrival to answer (ms)', ylabel='accuracy')
@@ -38,7 +38,7 @@ def _plot_budgets(axes, rows: list[dict]) -> None:
     if finite:
         axes.errorbar(
             [row['budget_ms'] for row in finite], [row['accuracy'] for row in finite],
-            [_standard_error(row['accuracy'], row['images']) for row in finite],
+            _bars([row['accuracy'] for row in finite], [row['images'] for row in finite]),
             marker='s', color='tab:orange', elinewidth=1, capsize=2,
             label='answer within the budget (with the share that came in time)')
         for row in finite:
@@ -47,11 +47,24 @@ def _plot_budgets(axes, rows: list[dict]) -> None:
                 textcoords='offset points', xytext=(5, -13), fontsize=8)
     for row in rows:
         if row['budget_ms'] is None:
+            low, high = _interval(row['accuracy'], row['images'])
             axes.axhline(row['accuracy'], color='grey', linestyle='--', label='no budget')
-    axes.set(title='each budget, on other images each', xlabel='budget (ms)')
+            axes.axhspan(low, high, color='grey', alpha=0.15, linewidth=0)
+    axes.set(title='each budget, on a random share of the images', xlabel='budget (ms)')
+    axes.margins(x=0.1)
     if rows:
         axes.legend(fontsize=8)
 
 
-def _standard_error(accuracy: float, images: int) -> float:
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def _bars(accuracies: list[float], images: list[int]) -> list[list[float]]:
+    """Return how far the intervals of accuracies reach below and above them."""
+    intervals = [_interval(*pair) for pair in zip(accuracies, images)]
+    return [[value - low for value, (low, _) in zip(accuracies, intervals)],
+            [high - value for value, (_, high) in zip(accuracies, intervals)]]
+
+
+def _interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Return Wilson's interval of one standard error, which has a width of few images, too."""
+    centre = accuracy + 1 / (2 * images)
+    reach = math.sqrt(accuracy * (1 - accuracy) / images + 1 / (4 * images ** 2))
+    return (centre - reach) / (1 + 1 / images), (centre + reach) / (1 + 1 / images)

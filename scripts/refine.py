@@ -15,12 +15,15 @@ _SHIPPED = Path(__file__).resolve().parent.parent / 'models' / 'cifar10-aann.saf
 
 def pictures(source: str) -> Iterator[tuple[str, np.ndarray]]:
     """Yield by name what a webcam (its number), a video, a file or a folder shows, as RGB."""
-    files = find_pictures(source)
+    files, shown = find_pictures(source), False
     for file in files:
         try:
             yield str(file), read_picture(file)
+            shown = True
         except ValueError as error:
             print(f'{error}; it is left out', file=sys.stderr)
+    if files and not shown:
+        raise ValueError(f'no picture of {source!r} can be read')
     if not files:
         for number, picture in enumerate(film(source)):
             yield f'frame {number}', picture

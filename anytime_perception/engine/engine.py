@@ -46,6 +46,7 @@ class AnytimeEngine:
 
     Raises
     ------
+    ValueError: for a budget, a confidence, a hysteresis or threads out of range.
     DeviceError: if the device is missing.
     RunnerError: if the runner or the precision is unknown, or was asked for by name and can't be
         had.
@@ -56,6 +57,8 @@ class AnytimeEngine:
                  budget: float | Budget | None = None, confidence: float | None = None,
                  hysteresis: float = 1.0, threads: int = 1, runner: str = 'auto',
                  precision: str = 'float32'):
+        if threads < 1:
+            raise ValueError(f'threads is {threads}; it must be 1 or more')
         _probability(confidence)
         check_hysteresis(hysteresis)
         self.model = model if isinstance(model, Model) else Model.bare(model)
@@ -173,7 +176,8 @@ class AnytimeEngine:
             what the image comes from, anything but None; it replaces the one of the same stream
             that still waits.
         exclusive :
-            taken before the images of other streams, and none of them stops it.
+            taken before the images of other streams, and none of them stops it; those that waited
+            have a turn after it.
 
         """
         arrival = time.monotonic() if arrival is None else arrival

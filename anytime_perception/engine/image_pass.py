@@ -68,6 +68,9 @@ class ImagePass:
                     break
                 if self._stop_at_first is not None and refinement.status is not Status.COMPLETE:
                     refinement = refinement.ended(self._stop_at_first, self._budget)
+                elif refinement.status is Status.BUDGET_SPENT and \
+                        refinement.budget < self._budget:  # it was raised meanwhile
+                    refinement = refinement.ended(Status.REFINING, self._budget)
                 self._append(refinement)
             self._changed.notify_all()
         self._deliver()
@@ -79,14 +82,27 @@ class ImagePass:
         Before its first exit, end it there.
         """
         with self._changed:
-            if self.status.final:
-                return
-            if self.newest is None:
-                self._stop_at_first = self._stop_at_first or status
-                return
-            self._append(self.newest.ended(status, self._budget))
-            self._changed.notify_all()
+            self._stop(status)
         self._deliver()
+
+    def run_out(self, now: float) -> bool:
+        """Stop the pass if its deadline is over at `now`; return whether it is."""
+        with self._changed:
+            over = now > self.deadline
+            if over:
+                self._stop(Status.BUDGET_SPENT)
+        self._deliver()
+        return over
+
+    def _stop(self, status: Status) -> None:
+        """Do what `stop` does, holding the lock."""
+        if self.status.final:
+            return
+        if self.newest is None:
+            self._stop_at_first = self._stop_at_first or status
+            return
+        self._append(self.newest.ended(status, self._budget))
+        self._changed.notify_all()
 
     def settle(self) -> None:
         """Wait until the listener has heard of every refinement so far; not for a listener."""

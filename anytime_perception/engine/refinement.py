@@ -59,7 +59,7 @@ class Refinement:
     tag: Any = None
 
     def ended(self, status: Status, budget: float) -> 'Refinement':
-        """Return the same answer as the last of its image; quicker than dataclasses.replace."""
+        """Return the same answer with another status; quicker than dataclasses.replace."""
         other = object.__new__(Refinement)
         other.__dict__.update(self.__dict__, status=status, budget=budget)
         return other

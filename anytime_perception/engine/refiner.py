@@ -88,9 +88,9 @@ class Refiner:
              classes: Sequence[int], exit_index: int, now: float,
              superseded: Callable[[], bool]) -> None:
         """Add answers that came together, or end the pass if they came too late."""
-        if now > image_pass.deadline and (exit_index > 0 or not len(answers)):
-            image_pass.stop(Status.BUDGET_SPENT)  # the answer before was there in time
-        elif len(answers):
+        if (exit_index > 0 or not len(answers)) and image_pass.run_out(now):
+            return  # the answer before was there in time
+        if len(answers):
             following = exit_index + len(answers)
             image_pass.add(*(
                 self._refinement(image_pass, index, answer, chosen, now, following, superseded)
@@ -102,17 +102,18 @@ class Refiner:
                     class_index: int, now: float, following: int,
                     superseded: Callable[[], bool]) -> Refinement:
         """Return the refinement of exit `index`; `following` is the next that is computed."""
-        confidence = self.confidence  # another thread may change it
+        # Another thread may change either.
+        confidence, deadline = self.confidence, image_pass.deadline
         if index + 1 == len(self._exits):
             status = Status.COMPLETE
         elif confidence is not None and probabilities[class_index] >= confidence:
             status = Status.CONFIDENT
         elif index + 1 < following:
             status = Status.REFINING
-        elif now + self.profile.step[following] > image_pass.deadline:
+        elif now + self.profile.step[following] > deadline:
             status = Status.BUDGET_SPENT
         else:
             status = Status.SUPERSEDED if superseded() else Status.REFINING
         return Refinement(
             *self._exits[index], probabilities, class_index, now - image_pass.arrival,
-            image_pass.arrival, image_pass.deadline - image_pass.arrival, status, image_pass.tag)
+            image_pass.arrival, deadline - image_pass.arrival, status, image_pass.tag)

@@ -47,7 +47,8 @@ def make_runner(network: StagedNetwork, device: torch.device, threads: int,
         raise RunnerError(f'precision {precision!r} is unknown; allowed: {", ".join(PRECISIONS)}')
     for runner, kind in (('openvino', 'cpu'), ('cuda_graphs', 'cuda')):
         if name == runner and device.type != kind:
-            raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}')
+            raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}; '
+                              f'use the runner auto, or a {kind} device')
     plain = TorchRunner(network, device, PRECISIONS[precision])
     if name == 'torch':
         return plain

@@ -68,6 +68,9 @@ def check_pixels(message: Any) -> None:
     if encoding.even_width and message.width % 2:
         raise BadImageError('width', f'the image is {message.width} pixels wide, but '
                                      f'{message.encoding} stores pixels in pairs')
+    if message.encoding.startswith('bayer') and min(message.width, message.height) < 3:
+        raise BadImageError('small', f'the image is {message.width}x{message.height} pixels, but '
+                                     f'{message.encoding} takes 3 a side to find the colours')
     row = message.width * encoding.channels * encoding.bytes_per_channel
     if message.step < row:
         raise BadImageError(

@@ -11,12 +11,17 @@ SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.
 
 
 def find_pictures(source: str | Path) -> list[Path]:
-    """Return the picture files at `source`, a file or a folder of any depth, sorted."""
+    """
+    Return the picture files at `source`, a file or a folder of any depth, sorted.
+
+    What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
+    """
     if not str(source):
         return []  # and not those of the working directory, which a Path of it would be
     path = Path(source)
     found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
-    return sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+    return sorted(file for file in found if file.suffix.lower() in SUFFIXES and not any(
+        part.startswith('.') for part in file.relative_to(path).parts))
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -62,7 +62,8 @@ class Preprocessing:
             raise ValueError(f'the mean has shape {tuple(self.mean.shape)}; '
                              f'it must be (3, 1, 1) or (3, {self.size}, {self.size})')
         if not (self.scale > 0 and np.isfinite(self.scale)) or not torch.isfinite(self.mean).all():
-            raise ValueError('mean and scale must be finite, and scale positive')
+            raise ValueError(f'the scale is {self.scale}, and the mean from {self.mean.min()} to '
+                             f'{self.mean.max()}; they must be finite, and the scale above 0')
 
     @classmethod
     def default(cls, size: int) -> 'Preprocessing':

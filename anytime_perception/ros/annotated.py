@@ -7,9 +7,10 @@ import math
 import threading
 
 from anytime_perception.msg import Refinement
+from anytime_perception.ros.decode import to_rgb
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 _logger = logging.getLogger(__name__)
 
@@ -53,14 +54,14 @@ class Annotator:
     def __init__(self, publish: Callable[[Image], None]):
         self._publish = publish
         self._wake = threading.Condition()
-        self._waiting: tuple[np.ndarray, Refinement] | None = None
+        self._waiting: tuple[Image | CompressedImage, Refinement] | None = None
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def offer(self, picture: np.ndarray, refinement: Refinement) -> None:
-        """Have a picture sent with its answer, unless a newer one comes first."""
+    def offer(self, image: Image | CompressedImage, refinement: Refinement) -> None:
+        """Have an image sent with its answer, unless a newer one comes first."""
         with self._wake:
-            self._waiting = (picture, refinement)
+            self._waiting = (image, refinement)
             if self._thread is None and not self._closing:
                 self._thread = threading.Thread(target=self._work, name='annotator', daemon=True)
                 self._thread.start()
@@ -80,14 +81,15 @@ class Annotator:
                 self._wake.wait_for(lambda: self._waiting is not None or self._closing)
                 if self._closing:
                     return
-                (picture, refinement), self._waiting = self._waiting, None
+                (image, refinement), self._waiting = self._waiting, None
             try:
-                self._draw(picture, refinement)
+                self._draw(image, refinement)
             except Exception:  # of one picture; the next is drawn all the same
                 _logger.warning('a picture could not be annotated', exc_info=True)
 
-    def _draw(self, picture: np.ndarray, refinement: Refinement) -> None:
-        drawn = annotate(picture, refinement)
+    def _draw(self, image: Image | CompressedImage, refinement: Refinement) -> None:
+        # Decoded anew where it is compressed: the network may have taken a reduced one.
+        drawn = annotate(to_rgb(image, _WIDTH), refinement)
         message = Image(header=refinement.header, height=drawn.shape[0], width=drawn.shape[1],
                         encoding='rgb8', step=3 * drawn.shape[1])
         message.data = array.array('B', drawn.tobytes())

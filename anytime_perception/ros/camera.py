@@ -2,6 +2,7 @@
 
 import array
 from collections.abc import Iterator
+import itertools
 from pathlib import Path
 import random
 
@@ -9,7 +10,7 @@ from anytime_perception.images.pictures import film, find_pictures, read_picture
 from anytime_perception.msg import Label
 from anytime_perception.ros.parameters import declare, Read, Spec
 from anytime_perception.ros.qos import NEWEST
-from anytime_perception.ros.spin import spin
+from anytime_perception.ros.spin import CannotGoOn, spin
 import cv2
 import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
@@ -42,7 +43,8 @@ class Camera(Node):
                                           maximum=2**31))
         source = str(source)  # the number of a webcam may come as one
         files = find_pictures(source)
-        self._shown = self._pictures(files, seed) if files else _again(source, film(source))
+        shown = self._pictures(source, files, seed) if files else _again(source, film(source))
+        self._shown = itertools.chain([next(shown)], shown)  # what shows nothing is said at once
         # As camera drivers do: an old frame is not worth sending again. Labels must all arrive.
         self._images = self.create_publisher(Image, 'image', NEWEST)
         self._labels = self.create_publisher(Label, 'label', 100)
@@ -50,7 +52,8 @@ class Camera(Node):
         what = f'{len(files)} pictures from {source}' if files else source
         self.get_logger().info(f'{what}, {self._size[0]}x{self._size[1]} at {rate:g} Hz')
 
-    def _pictures(self, files: list[Path], seed: int) -> Iterator[tuple[np.ndarray, str]]:
+    def _pictures(self, source: str, files: list[Path],
+                  seed: int) -> Iterator[tuple[np.ndarray, str]]:
         """Yield pictures and their classes in random order, without end."""
         draws = random.Random(seed)
         while files:
@@ -60,10 +63,14 @@ class Camera(Node):
                 except ValueError as error:
                     self.get_logger().error(f'{error}; it is left out')
                     files.remove(path)
-        raise ValueError('none of the files is a picture')
+        raise ValueError(f'no picture of {source!r} can be read; set images to a folder with '
+                         'others')
 
     def _show(self) -> None:
-        picture, class_id = next(self._shown)
+        try:
+            picture, class_id = next(self._shown)
+        except ValueError as error:  # a webcam is gone, or the last of the files
+            raise CannotGoOn(error) from error
         image = Image(width=self._size[0], height=self._size[1], encoding='rgb8',
                       step=3 * self._size[0])
         # Assigning an array('B') is quick; bytes or an ndarray would be checked one by one.

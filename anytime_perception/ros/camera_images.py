@@ -48,7 +48,7 @@ class CameraImages:
         statistics.count_start(topic, trace.age, trace.waited)
         picture = to_rgb(message, size)
         if self._node.outputs.keeps_pictures:
-            trace.picture = picture
+            trace.image = message
         trace.decoded()
         return picture
 

@@ -21,8 +21,9 @@ class ClassifyAction:
     """
     Serves ~/classify of a perception node, whose engine goals share with the cameras.
 
-    Goals are refined one after the other, the one with the earliest deadline first. Feedback is
-    published by the engine's worker thread; the rest happens on the executor's.
+    Goals are refined one after the other, the one with the earliest deadline first, and a camera's
+    image between two. Feedback is published by the engine's worker thread; the rest happens on the
+    executor's.
     """
 
     def __init__(self, node):

@@ -40,10 +40,14 @@ def to_rgb(message: Image | CompressedImage, least: int = 0) -> np.ndarray:
     """
     if isinstance(message, CompressedImage):
         data = np.frombuffer(message.data, np.uint8)
-        pixels = cv2.imdecode(data, reduction(data, least))
+        try:
+            pixels = cv2.imdecode(data, reduction(data, least))
+        except cv2.error:  # more pixels than OpenCV takes
+            pixels = None
         if pixels is None:
             raise BadImageError(
-                'undecodable', f'{len(data)} bytes of format {message.format!r} are no picture')
+                'undecodable', f'{len(data)} bytes of format {message.format!r} are no picture, '
+                               'or too large a one')
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     if message.encoding not in ENCODINGS:
         return _bridge_to_rgb(message)

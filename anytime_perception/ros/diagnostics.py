@@ -91,7 +91,7 @@ class Diagnostics:
         values = {
             'images_received': statistics.received,
             'images_bad': statistics.dropped - failed,
-            **{f'images_bad ({kind})': number for kind, number in list(statistics.bad.items())
+            **{f'images_bad ({kind})': number for kind, number in statistics.reasons().items()
                if kind != 'failed'},
             'images_replaced': statistics.replaced,
             'images_started': statistics.started,

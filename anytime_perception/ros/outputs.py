@@ -108,9 +108,9 @@ class Outputs:
     def _finish(self, refinement: engine.Refinement, trace: ImageTrace) -> None:
         """Publish what is published once for an image."""
         trace.published()
-        if self._annotated.get_subscription_count() and trace.picture is not None:
-            self._annotator.offer(trace.picture, self.message(refinement))
-        trace.picture = None
+        if self._annotated.get_subscription_count() and trace.image is not None:
+            self._annotator.offer(trace.image, self.message(refinement))
+        trace.image = None
         if self._trace_file is not None or self._trace.get_subscription_count():
             message = trace.message(refinement)
             self._trace.publish(message)

@@ -54,7 +54,7 @@ class Spec:
         if not isinstance(self.default, float):
             return ''  # rclpy checks the type, and the range of integers
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f'{name} is {value!r}; it must be a number'
+            return f'{name} is {value!r}; it must be a number, {self.allowed} (infinity is .inf)'
         if not self.minimum <= value <= self.maximum or (self.above and value == self.minimum):
             return f'{name} is {value}; allowed: {self.allowed}'
         return ''
@@ -129,8 +129,9 @@ PARAMETERS: dict[str, Spec] = {
         3, 'How many classes a refinement names: its answer, then the most likely others.',
         minimum=1, maximum=1000),
     'trace_file': Spec(
-        '', 'CSV file that gets a line for each image: when it arrived, was started, answered and '
-        'published. Written anew each time the node is configured. Empty: none.',
+        '', 'CSV file that gets a line for each image that was answered: when it arrived, was '
+        'started, answered and published. Written anew each time the node is configured. Empty: '
+        'none.',
         Read.CONFIGURED),
     'error_silence_s': Spec(
         5.0, '/diagnostics: ERROR after that long without an image on one of the topics.',

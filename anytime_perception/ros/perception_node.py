@@ -62,7 +62,8 @@ class PerceptionNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, steady)
         self._control = Control(self)
         self._action = ClassifyAction(self)
-        self.speed = SpeedBudget(self, self._settings.apply_budget, self.log_once.warning)
+        self.speed = SpeedBudget(
+            self, steady, self._settings.apply_budget, self.log_once.warning)
         self.intake = ImageIntake(
             self, CameraImages(self).take, self.outputs.wanted,
             lambda: self.statistics.forget_arrivals(), self.log_once.warning)
@@ -203,7 +204,6 @@ class PerceptionNode(LifecycleNode):
         if self.active:
             self.intake.watch()
             self.speed.watch()
-            self._settings.apply_budget()
 
 
 def main(args: list[str] | None = None) -> int:

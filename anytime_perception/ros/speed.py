@@ -57,13 +57,16 @@ class SpeedBudget:
     Parameters
     ----------
     node: that listens.
-    changed: called when there is a new speed.
+    steady_clock: on which a speed becomes old.
+    changed: called when there is a new speed, and when the last one is believed no more.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
 
     """
 
-    def __init__(self, node, changed: Callable[[], None], warn: Callable[[str, str], None]):
+    def __init__(self, node, steady_clock, changed: Callable[[], None],
+                 warn: Callable[[str, str], None]):
         self._node = node
+        self._clock = steady_clock
         self._changed = changed
         self._warn = warn
         self._started = math.inf
@@ -71,6 +74,7 @@ class SpeedBudget:
         self._speed = math.inf
         self._heard = -math.inf
         self._subscriptions: list = []
+        self._stale = None  # a timer, while there is a table
 
     def start(self, table: str) -> None:
         """Begin to listen, if there is a table, written as for `speed_table`."""
@@ -78,6 +82,7 @@ class SpeedBudget:
         if not self._table:
             return
         self._started = time.monotonic()
+        self._stale = self._node.create_timer(_STALE, self._changed, clock=self._clock)
         self._subscriptions = [self._node.create_subscription(
             TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), NEWEST)]
         if Odometry is not None:
@@ -89,8 +94,9 @@ class SpeedBudget:
         """Listen no more."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._subscriptions = []
-        self._table = []
+        if self._stale is not None:
+            self._node.destroy_timer(self._stale)
+        self._stale, self._subscriptions, self._table = None, [], []
 
     def watch(self) -> None:
         """Complain where no speed comes; call it every now and then."""
@@ -113,12 +119,13 @@ class SpeedBudget:
         if not self._table:
             return math.inf
         speeds, budgets = zip(*self._table)
-        if time.monotonic() > self._heard + _STALE:
+        if time.monotonic() >= self._heard + _STALE:
             return self.shortest_ms
         return float(np.interp(self._speed, speeds, budgets))
 
     def _hear(self, velocity: Vector3) -> None:
         speed = math.hypot(velocity.x, velocity.y, velocity.z)
-        if math.isfinite(speed):
+        if math.isfinite(speed) and self._stale is not None:
             self._speed, self._heard = speed, time.monotonic()
+            self._stale.reset()
             self._changed()

@@ -16,12 +16,17 @@ from rclpy.node import Node
 _SWITCH_SECONDS = 0.0005
 
 
+class CannotGoOn(Exception):
+    """Raised by a callback of a node that has to end, with the reason for people."""
+
+
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     Make a node and serve it on a single thread until Ctrl-C, SIGTERM or rclpy's shutdown.
 
     A node with a `close` method has it called before it is destroyed. Returns the exit status: 1,
-    and one line on stderr, if the node can't be made of the parameters that it was given.
+    and one line on stderr, if the node can't be made of the parameters that it was given, or
+    raises CannotGoOn.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     rclpy.init(args=args)
@@ -36,6 +41,9 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # told to stop: how nodes end
+    except CannotGoOn as error:
+        print(error, file=sys.stderr)
+        return 1
     except Exception:
         if rclpy.ok():
             raise

@@ -140,10 +140,15 @@ class Statistics:
         """The share of deadline misses among the last images that had a deadline."""
         return sum(self._misses) / max(len(self._misses), _FEWEST)
 
+    def reasons(self) -> dict[str, int]:
+        """Return how many images were dropped as unusable, by reason."""
+        with self._lock:
+            return dict(self.bad)
+
     @property
     def dropped(self) -> int:
         """How many images were dropped as unusable."""
-        return sum(self.bad.values())
+        return sum(self.reasons().values())
 
     @property
     def replaced(self) -> int:

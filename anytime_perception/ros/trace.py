@@ -4,7 +4,7 @@ import time
 
 from anytime_perception import engine
 from anytime_perception.msg import Trace
-import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 
@@ -16,14 +16,14 @@ class ImageTrace:
     ----------
     header: of its message.
     age: seconds from its stamp to its arrival, on the node's clock.
-    picture: kept only while somebody wants to see it.
+    image: its message, kept only while somebody wants to see it.
 
     """
 
     def __init__(self, header: Header, arrival: float = 0.0, age: float = 0.0):
         self.header = header
         self.age = age
-        self.picture: np.ndarray | None = None
+        self.image: Image | CompressedImage | None = None
         self._arrival = arrival
         self._started = self._decoded = self._published = 0.0
         self._exits: list[float] = []

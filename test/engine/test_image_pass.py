@@ -1,5 +1,6 @@
 """Every image ends in one final status; refinements come in order, and none after the last."""
 
+import dataclasses
 import math
 import threading
 import time
@@ -180,6 +181,18 @@ def test_the_last_answer_says_the_budget_that_ended_it():
     image_pass.stop(Status.BUDGET_SPENT)
     assert image_pass.newest.budget == 0.25
     assert not image_pass.set_budget(Budget(0.5))
+
+
+def test_a_budget_that_is_raised_in_the_last_moment_holds():
+    image_pass = ImagePass(None, 100.0, Budget(0.25))
+    image_pass.add(refinement(0))
+    spent = dataclasses.replace(refinement(1, Status.BUDGET_SPENT), arrival=100.0, budget=0.25)
+    assert image_pass.set_budget(Budget(0.5))  # after the worker has seen the deadline of before
+    image_pass.add(spent)
+    assert image_pass.newest.exit_index == 1 and not image_pass.ended
+    assert not image_pass.run_out(100.4) and not image_pass.ended
+    assert image_pass.run_out(100.6) and image_pass.status is Status.BUDGET_SPENT
+    assert image_pass.newest.budget == 0.5
 
 
 def test_a_pass_that_was_told_to_stop_takes_no_budget():

@@ -28,3 +28,15 @@ def test_an_exclusive_image_goes_first():
     places.put(ImagePass(None, 1.0, Budget(), stream='goal', exclusive=True))
     assert [places.take().stream for _ in range(2)] == ['goal', 'camera']
     assert not places
+
+
+@pytest.mark.parametrize('goals', [1, 2, 5])
+def test_cameras_have_a_turn_between_goals_however_many_there_are(goals):
+    places, taken = Places(), []
+    places.put(ImagePass(None, 0.0, Budget(), stream='camera'))
+    for turn in range(12):
+        for goal in range(goals):
+            places.put(ImagePass(None, 1.0 + turn, Budget(1e-3), stream=goal, exclusive=True))
+        taken.append(places.take().stream)
+        places.put(ImagePass(None, 1.0 + turn, Budget(1e-3), stream='camera'))
+    assert taken.count('camera') == 6

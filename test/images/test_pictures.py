@@ -10,6 +10,8 @@ def test_pictures_are_found_at_any_depth_and_in_order(tmp_path):
     for name in ('b/1.png', 'a/2.JPG', 'a/1.png', 'c/d/1.webp', '0.bmp'):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / '.hidden').mkdir()
+    cv2.imwrite(str(tmp_path / '.hidden' / '1.png'), np.zeros((4, 4, 3), np.uint8))
     (tmp_path / 'notes.txt').write_text('no picture')
     found = [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)]
     assert found == ['0.bmp', 'a/1.png', 'a/2.JPG', 'b/1.png', 'c/d/1.webp']

@@ -2,6 +2,7 @@
 
 from anytime_perception.msg import Label
 from anytime_perception.ros.camera import Camera, frame
+from anytime_perception.ros.spin import CannotGoOn
 import cv2
 import numpy as np
 import pytest
@@ -57,6 +58,22 @@ def test_pictures_have_labels_and_what_is_none_is_left_out(client, camera, tmp_p
     assert set(shown) == {'dark', 'light'}
     for image, class_id in zip(images, shown):
         assert (np.mean(image.data) > 120) == (class_id == 'light')
+
+
+def test_a_folder_without_a_picture_that_can_be_read_is_named_at_once(ros, tmp_path):
+    (tmp_path / '1.png').write_text('no picture')
+    with pytest.raises(ValueError, match=f"no picture of '{tmp_path}'"):
+        Camera(parameter_overrides=[Parameter('images', value=str(tmp_path))])
+
+
+def test_a_camera_whose_pictures_have_gone_ends_with_one_line(ros, tmp_path):
+    cv2.imwrite(str(tmp_path / '1.png'), np.full((24, 32, 3), 20, np.uint8))
+    camera = ros.add(Camera(parameter_overrides=[
+        Parameter('images', value=str(tmp_path)), Parameter('rate', value=0.1)]))
+    camera._show()
+    (tmp_path / '1.png').unlink()
+    with pytest.raises(CannotGoOn, match='can be read'):
+        camera._show()
 
 
 def test_the_number_of_a_webcam_that_is_not_there_is_named(ros):

@@ -1,7 +1,9 @@
 """Image messages become the RGB pictures they are, and bad ones are told apart by reason."""
 
 import array
+import struct
 import sys
+import zlib
 
 from anytime_perception.images.jpeg import jpeg_size
 from anytime_perception.ros import decode
@@ -177,6 +179,26 @@ def test_what_claims_to_be_a_picture_but_is_none():
     with pytest.raises(BadImageError) as caught:
         to_rgb(image)
     assert caught.value.kind == 'undecodable'
+
+
+def test_a_picture_that_claims_more_pixels_than_can_be_is_a_bad_image():
+    header = struct.pack('>IIBBBBB', 40000, 40000, 8, 2, 0, 0, 0)
+    chunks = b''.join(
+        struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        for kind, data in ((b'IHDR', header), (b'IDAT', zlib.compress(b'')), (b'IEND', b'')))
+    image = CompressedImage(format='png', data=array.array('B', b'\x89PNG\r\n\x1a\n' + chunks))
+    check_image(image)
+    with pytest.raises(BadImageError, match='too large') as caught:
+        to_rgb(image)
+    assert caught.value.kind == 'undecodable'
+
+
+@pytest.mark.parametrize('width, height', [(1, 1), (2, 2), (2, 5), (640, 1)])
+def test_what_is_too_small_to_have_colours_of_a_bayer_pattern_is_refused(width, height):
+    with pytest.raises(BadImageError, match=f'{width}x{height}') as caught:
+        check_image(Image(width=width, height=height, step=width, encoding='bayer_rggb8',
+                          data=array.array('B', bytes(200) * 4)))
+    assert caught.value.kind == 'small'
 
 
 @given(st.builds(

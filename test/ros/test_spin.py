@@ -1,7 +1,7 @@
 """A node ends cleanly whenever it is told to, also before it is there."""
 
 from anytime_perception.ros.perception_node import PerceptionNode
-from anytime_perception.ros.spin import spin
+from anytime_perception.ros.spin import CannotGoOn, spin
 import pytest
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -42,6 +42,17 @@ def test_an_error_of_a_node_s_own_is_raised():
         raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError):
         spin(make_node)
+
+
+def test_a_node_that_cannot_go_on_ends_with_one_line(capsys):
+    def make_node():
+        def give_up():
+            raise CannotGoOn('the webcam is gone')
+        node = rclpy.create_node('some')
+        node.create_timer(0.01, give_up)
+        return node
+    assert spin(make_node) == 1
+    assert capsys.readouterr().err.strip() == 'the webcam is gone'
 
 
 def test_what_the_node_cannot_be_made_of_is_one_line(capsys):

@@ -1,13 +1,17 @@
 """The command line: every mistake of a user is one line that says what to do, and status 2."""
 
 import json
+import math
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
 
 from anytime_training import cli
 from anytime_training.config import TrainConfig
+from anytime_training.lock import locked
+from anytime_training.settings import assignment
 import cv2
 import numpy as np
 import pytest
@@ -67,6 +71,14 @@ def error_of(capsys, *arguments):
     ({'distillation': 0.3, 'mode': 'midfeat'}, 'where exits are trained together'),
     ({'gradient_equilibrium': True, 'mode': 'no_grad'}, 'where exits are trained together'),
     ({'padding': 1.0}, 'in [0, 1)'),
+    ({'cutout': 8, 'input_size': 8}, 'below input_size, 8'),
+    ({'tau': math.inf}, 'tau is inf; it must be finite'),
+    ({'lr': math.nan}, 'lr is nan; it must be finite'),
+    ({'mode': 'midfeat', 'strategy': 'exp3'}, 'strategy is exp3'),
+    ({'mode': 'no_grad', 'tau': 1.0}, 'tau is 1.0'),
+    ({'mode': 'midfeat', 'weights': 'optimal'}, 'weights is optimal'),
+    ({'mode': 'no_grad', 'weights': 'optimal', 'exit_share': 0.5}, 'exit_share is 0.5'),
+    ({'batch_size': 1}, 'batch normalisation'),
 ])
 def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
     path = tmp_path / 'config.json'
@@ -96,6 +108,33 @@ def test_options_override_the_file_and_the_file_the_recipe():
 def test_what_is_missing_is_named(capsys, tmp_path, monkeypatch, arguments, said):
     monkeypatch.chdir(tmp_path)
     assert said in error_of(capsys, *arguments)
+
+
+def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, tmp_path):
+    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
+               '--channels', 2, '--units-per-block', 1, '--epochs', 1]
+    assert cli.main([str(option) for option in options]) == 0
+    log = (tmp_path / 'n1' / 'log.csv').read_text()
+    (tmp_path / 'n1' / 'checkpoint.pt').unlink()
+    assert 'evaluation.json' in error_of(capsys, *options, '--resume')
+    assert (tmp_path / 'n1' / 'log.csv').read_text() == log
+
+
+def test_two_processes_do_not_train_in_one_folder(capsys, tmp_path):
+    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
+               '--channels', 2, '--units-per-block', 1, '--epochs', 1]
+    with locked(tmp_path):
+        assert f'another process trains in {tmp_path}' in error_of(capsys, *options)
+    assert cli.main([str(option) for option in [*options, '--resume']]) == 0
+
+
+def test_help_tells_every_setting_and_what_it_is_by_default(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(['train', '--help'])
+    told = capsys.readouterr().out
+    for name, value in TrainConfig().to_dict().items():
+        assert assignment(name, value) in told
+        assert re.search(rf'^  [a-z_, ]*\b{name}\b[a-z_, ]*: ', told, re.MULTILINE), name
 
 
 def test_a_run_is_not_overwritten_nor_changed_by_accident(capsys, tmp_path):

@@ -153,6 +153,42 @@ def test_a_class_without_images_is_named(tmp_path):
         data.load('folder', str(tmp_path), warn=lambda text: None)
 
 
+def test_what_is_hidden_in_a_class_folder_is_no_picture_of_it(tmp_path):
+    write_classes(tmp_path, {'a': 5, 'b': 5})
+    write_classes(tmp_path / 'a', {'.ipynb_checkpoints': 5})
+    result = data.load('folder', str(tmp_path), size=8)
+    assert len(result.train) + len(result.test) == 10
+
+
+def test_splits_of_other_names_are_not_taken_for_classes(tmp_path):
+    for name in ('Train', 'Test'):
+        write_classes(tmp_path / name, {'a': 3, 'b': 3})
+    with pytest.raises(ValueError, match='Test, Train .* a, b, .* call those train and test'):
+        data.load('folder', str(tmp_path), size=8)
+
+
+def test_a_class_may_be_called_as_a_split(tmp_path):
+    write_classes(tmp_path, {'bus': 5, 'train': 5})
+    assert data.load('folder', str(tmp_path), size=8).class_ids == ('bus', 'train')
+    write_classes(tmp_path / 'train', {'a': 5, 'b': 5})
+    with pytest.raises(ValueError, match='not in both'):
+        data.load('folder', str(tmp_path), size=8)
+
+
+@pytest.mark.parametrize('sizes, count', [([50, 50], 10), ([3] * 40, 12), ([90, 9, 1], 10)])
+def test_as_many_images_are_held_back_as_was_said(sizes, count):
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    images = data.ImageSet(torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), labels)
+    whole = data.Dataset('some', tuple(map(str, range(len(sizes)))), images, images)
+    kept, held_back = whole.hold_back(count)
+    assert len(held_back) == count and len(kept.train) == len(labels) - count
+    found = held_back.labels.bincount(minlength=len(sizes))
+    expected = count * torch.tensor(sizes) / len(labels)
+    assert (found - expected).abs().max() <= 1 and torch.equal(
+        found + kept.train.labels.bincount(minlength=len(sizes)), torch.tensor(sizes))
+    assert torch.equal(whole.hold_back(count)[1].labels, held_back.labels)
+
+
 def test_digits_hold_back_a_fifth_of_each_class():
     digits = data.load('digits', size=8)
     assert len(digits.train) + len(digits.test) == 1797

@@ -4,11 +4,15 @@ import json
 import os
 from pathlib import Path
 import re
+import signal
 import subprocess
+import sys
+import time
 
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
 from anytime_training import cli
 from anytime_training.config import TrainConfig
+from anytime_training.lock import locked
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs
 import pytest
@@ -63,7 +67,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path, capsys):
                '--vary', 'dataset=folder,digits', '--devices', 'cpu']
     assert cli.main(command) == 2
     assert 'tiny_dataset=folder_seed=0' in capsys.readouterr().err
-    assert 'name it with --data' in (
+    assert 'name a folder with --data' in (
         tmp_path / 'runs' / 'tiny_dataset=folder_seed=0' / 'train.txt').read_text()
     assert (tmp_path / 'runs' / 'tiny_dataset=digits_seed=0' / 'evaluation.json').exists()
 
@@ -134,6 +138,35 @@ def test_a_sweep_downloads_once_for_all_of_its_runs(tmp_path, monkeypatch):
     del calls[:]
     assert cli.main(command) == 0
     assert calls == ['runs']
+
+
+@pytest.mark.parametrize('options, said', [
+    (['--vary', 'seed=0,1'], '--seeds'), (['--set', 'seed=7'], '--seeds'),
+    (['--vary', 'tau=1,2', '--vary', 'tau=3'], 'tau is varied twice')])
+def test_what_a_sweep_would_override_is_refused(tmp_path, capsys, options, said):
+    assert cli.main(['sweep', '--output', str(tmp_path / 'runs'), '--config',
+                     write_config(tmp_path), *options]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / 'runs').exists()
+
+
+@pytest.mark.parametrize('ignores_ctrl_c', [False, True])
+def test_a_sweep_that_is_ended_ends_its_runs(tmp_path, ignores_ctrl_c):
+    command = [sys.executable, '-c', 'from anytime_training import cli, sweep; import sys; '
+               'sweep._PATIENCE_S = 0.5; sys.exit(cli.main())', 'sweep', '--output',
+               str(tmp_path / 'runs'), '--config', write_config(tmp_path, epochs=10**6),
+               '--devices', 'cpu']
+    ignore = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignores_ctrl_c else None
+    process = subprocess.Popen(command)
+    if ignores_ctrl_c:
+        signal.signal(signal.SIGINT, ignore)
+    folder = tmp_path / 'runs' / 'tiny_seed=0'
+    while not (folder / 'n1' / 'checkpoint.pt').exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(60) == 130
+    with locked(folder):  # nobody is in there any more
+        pass
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path, capsys):

@@ -50,12 +50,18 @@ def check_settings(config: 'TrainConfig') -> None:
                          f'units_per_block has {len(config.names)} networks; name one')
     if not 0 < config.exit_share <= 1:
         raise ValueError(f'exit_share is {config.exit_share}; it must be in (0, 1]')
-    for name in ('input_size', 'epochs', 'batch_size', 'calibration_images'):
+    if config.batch_size < 2:
+        raise ValueError(f'batch_size is {config.batch_size}; it must be at least 2, for batch '
+                         'normalisation')
+    for name in ('input_size', 'epochs', 'calibration_images'):
         if getattr(config, name) < 1:
             raise ValueError(f'{name} is {getattr(config, name)}; it must be at least 1')
     for name in ('lr', 'weights_base'):
         if not getattr(config, name) > 0:
             raise ValueError(f'{name} is {getattr(config, name)}; it must be greater than 0')
+    if config.cutout >= config.input_size:
+        raise ValueError(f'cutout is {config.cutout}; it must be below input_size, '
+                         f'{config.input_size}, or nothing is left to see')
     if not 0 <= config.carry <= 1:
         raise ValueError(f'carry is {config.carry}; it must be in [0, 1]')
     for name in ('last_share', 'gamma', 'avgl_momentum', 'momentum', 'distillation',
@@ -74,20 +80,25 @@ def check_use(config: 'TrainConfig') -> None:
     Such a setting would change nothing but what the run is called.
     """
     one_by_one = config.mode in ONE_BY_ONE
+    together = 'exits are trained together'
     used = {
-        'data': (config.dataset != 'digits', 'dataset is read from a folder, such as --dataset '
+        'data': (config.dataset != 'digits', 'dataset is read from a folder, which digits, the '
+                                             'default, is not; class folders are --dataset '
                                              'folder'),
         'calibration_images': (config.calibrate, 'calibrate is true'),
-        'distillation': (not one_by_one, 'exits are trained together'),
-        'gradient_equilibrium': (not one_by_one, 'exits are trained together'),
-        'exit_share': (config.weights == 'optimal', 'weights is optimal'),
-        'weights_base': (config.weights == 'exponential', 'weights is exponential'),
-        'last_share': (config.weights != 'optimal' and not one_by_one,
-                       'exits are trained together'),
+        'distillation': (not one_by_one, together),
+        'gradient_equilibrium': (not one_by_one, together),
+        'strategy': (not one_by_one or config.strategy == 'none', together),
+        'weights': (not one_by_one, together),
+        'exit_share': (config.weights == 'optimal' and not one_by_one, 'weights is optimal'),
+        'weights_base': (config.weights == 'exponential' and not one_by_one,
+                         'weights is exponential'),
+        'last_share': (config.weights != 'optimal' and not one_by_one, together),
         'late_exits': (len(config.names) > 1, 'there are several networks in units_per_block')}
     for name in STRATEGY_SETTINGS:
         having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
-        used[name] = name in STRATEGIES[config.strategy], f'strategy is one of {having}'
+        used[name] = (name in STRATEGIES[config.strategy] and not one_by_one,
+                      f'strategy is one of {having}')
     for name, (in_use, condition) in sorted(used.items()):
         if not in_use and getattr(config, name) != getattr(type(config), name):
             raise ValueError(f'{name} is {getattr(config, name)}, which has a use only where '

@@ -3,12 +3,14 @@
 import os
 import sys
 
-from anytime_training.options import make_parser
-from anytime_training.train import TrainingDiverged
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 2 for an error, 130 for Ctrl-C."""
+    try:  # PyTorch takes seconds to import, in which people change their minds
+        from anytime_training.options import make_parser
+        from anytime_training.train import TrainingDiverged
+    except KeyboardInterrupt:
+        return 130
     arguments = make_parser().parse_args(argv)
     try:
         arguments.command(arguments)

@@ -1,6 +1,7 @@
 """What each command of the command line does with its parsed arguments."""
 
 from argparse import Namespace
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
+from anytime_training.lock import locked
 from anytime_training.results import find_results
 from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
@@ -33,8 +35,9 @@ def train(arguments: Namespace) -> None:
         # The other processes find the run that the main one has just started.
         config = distributed.main_first(lambda: start_run(
             folder, values, arguments.resume or not distributed.is_main()))
-        evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet,
-                                 arguments.graph)
+        with locked(folder) if distributed.is_main() else contextlib.nullcontext():
+            evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet,
+                                     arguments.graph)
         if distributed.is_main():
             print(evaluation.table())
             print(f'model: {folder / MODEL}')

@@ -184,7 +184,9 @@ def _of_type(key: str, value, kind: type):
         return tuple(_of_type(key, item, int) for item in (value if listed else [value]))
     if listed and key in _BY_BLOCK:
         return tuple(_of_type(f'each of {key}', item, int) for item in value)
-    if kind is float and number and math.isfinite(value):
+    if kind is float and number:
+        if not math.isfinite(value):
+            raise ValueError(f'{key} is {value!r}; it must be finite')
         return float(value)
     if type(value) is not kind:
         raise ValueError(f'{key} is {value!r}; it must be of type {kind.__name__}')

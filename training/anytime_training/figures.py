@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 import math
 from pathlib import Path
+import textwrap
 
 from anytime_training.comparison import optimal_plus
 from anytime_training.optimal import optimal_errors, optimal_points
@@ -10,9 +11,10 @@ from anytime_training.recipe_figure import draw_recipes
 from anytime_training.results import mean_errors, ONE_EXIT_AT_A_TIME, Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
-from anytime_training.weights import sieve
+from anytime_training.weights import SCHEMES, sieve
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 matplotlib.use('Agg')  # files only, on machines without a screen too
 
@@ -27,7 +29,7 @@ def draw_all(results: list[Result], folder: Path) -> list[Path]:
 
 def _save(figure: Figure, path: Path) -> Path:
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches='tight')
     return path
 
 
@@ -42,21 +44,35 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
         figure = Figure(figsize=(15, 4.5))
         whole, end, loss = figure.subplots(1, 3)
         for name, found in sorted(schemes.items()):
+            style = {'label': name, 'marker': '.', 'color': _colour(name)}
             if name == 'optimal':
                 errors = optimal_errors(found)
                 depths, values = list(errors), [100 * error for error in errors.values()]
             else:
                 depths = found[0].evaluation.depth
                 values = [100 * error for error in mean_errors(found)]
-                loss.plot(depths, _last_losses(found[0]), label=name, marker='.')
-            whole.plot(depths, values, label=name, marker='.')
-            end.plot(depths[-4:], values[-4:], label=name, marker='.')
+                loss.plot(depths, _last_losses(found[0]), **style)
+            whole.plot(depths, values, **style)
+            end.plot(depths[-4:], values[-4:], **style)
         for axes, title in ((whole, 'error, %'), (end, 'error, %, last four'),
                             (loss, 'training loss, in the last epoch of each exit')):
             axes.set(xlabel='units', ylabel=title)
-            axes.legend(fontsize='small')
-        figure.suptitle(f'Weight schemes, {setting.title} (figure 2a to 2d)')
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.suptitle(_wrapped(f'Weight schemes, {setting.title} (figure 2a to 2d)', 150))
+        figure.legend(*whole.get_legend_handles_labels(), fontsize='small', ncols=len(schemes),
+                      loc='upper center', bbox_to_anchor=(0.5, 0))
         yield _save(figure, folder / f'figure2_{setting.file_name}{_period(setting)}.png')
+
+
+def _colour(scheme: str) -> str:
+    """Return the colour that a scheme, or a way to train, has in every figure."""
+    names = [*SCHEMES, *ONE_EXIT_AT_A_TIME]
+    place = next((index for index, name in enumerate(names) if scheme.startswith(name)), -1)
+    return f'C{place % 10}'
+
+
+def _wrapped(title: str, width: int = 70) -> str:
+    return textwrap.fill(title, width)
 
 
 def _last_losses(run: Result) -> list[float]:
@@ -84,7 +100,7 @@ def _sequences(results: list[Result], folder: Path) -> Iterable[Path]:
             best = [100 * optimal_plus(points, depth) for depth in depths]
             axes.step(depths, best, where='post', label='OPT+')
         axes.set(xlabel='units', ylabel='error, %', xscale='log',
-                 title=f'{run.setting.title} (figure 2e)')
+                 title=_wrapped(f'{run.setting.title} (figure 2e)'))
         axes.legend(fontsize='small')
         yield _save(figure, folder / f'figure2e_{run.setting.file_name}_{index}.png')
 
@@ -113,26 +129,30 @@ def _periods(results: list[Result], folder: Path) -> Iterable[Path]:
                       [100 * error for error in evaluation.error], where='post',
                       label=f's={period}')
         axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
-                 title=f'{method}, {setting.title} (figure 3)')
+                 title=_wrapped(f'{method}, {setting.title} (figure 3)'))
         axes.legend(fontsize='small')
         yield _save(figure, folder / f'figure3_{method}_{setting.file_name}.png')
 
 
 def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
-    """Figure 4: the probability of each exit to be chosen, epoch by epoch."""
+    """Figure 4: the probability of each exit to be chosen, epoch by epoch, where it changes."""
     chosen = [run for run in results
               if run.method not in ('ANN', *ONE_EXIT_AT_A_TIME) and not run.is_eann]
     for (setting, name), runs in group(
             chosen, lambda run: (run.setting, run.weighted_method)).items():
         rows = runs[0].log()
-        exits = len(runs[0].evaluation.depth)
-        figure = Figure(figsize=(6, 4))
+        exits = range(1, len(runs[0].evaluation.depth) + 1)
+        stacked = [[float(row[f'probability_{index}'] or 0) for row in rows] for index in exits]
+        if all(len(set(values)) == 1 for values in stacked):
+            continue  # of weights that do not change, as AANN's
+        figure = Figure(figsize=(7, 4))
         axes = figure.subplots()
-        axes.stackplot([int(row['epoch']) for row in rows],
-                       [[float(row[f'probability_{index}'] or 0) for row in rows]
-                        for index in range(1, exits + 1)])
-        axes.set(xlabel='epoch', ylabel='probability, first exit at the bottom', ylim=(0, 1),
-                 title=f'{name}, {setting.title} (figure 4)')
+        axes.stackplot([int(row['epoch']) for row in rows], stacked,
+                       labels=[f'exit {index}' for index in exits])
+        axes.set(xlabel='epoch', ylabel='probability that the exit is amplified', ylim=(0, 1),
+                 title=_wrapped(f'{name}, {setting.title} (figure 4)'))
+        axes.legend(*(items[::-1] for items in axes.get_legend_handles_labels()),
+                    fontsize='x-small', loc='center left', bbox_to_anchor=(1, 0.5))
         yield _save(figure, folder / f'figure4_{slug(name)}_{setting.file_name}'
                                      f'{_period(setting)}.png')
 

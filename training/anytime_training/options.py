@@ -1,15 +1,19 @@
 """The commands of `anytime` and their options."""
 
 import argparse
+import inspect
 import math
+import textwrap
 
 from anytime_perception.engine.runners import PRECISIONS, RUNNERS
 from anytime_perception.networks import BACKBONES
 from anytime_training import commands
 from anytime_training.checks import OPTIMISERS
+from anytime_training.config import TrainConfig
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
+from anytime_training.settings import assignment
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
@@ -42,9 +46,11 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_train(subparsers) -> None:
     train = subparsers.add_parser(
         'train', help='train an anytime network, or a sequence of them',
-        description='Train an anytime network and write DIR/model.safetensors. Options that are '
-                    'left out are the recipe of the data set: for digits a small network in '
-                    "under a minute on two cores, else the paper's.")
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_settings(),
+        description='Train an anytime network and write DIR/model.safetensors. Options that are\n'
+                    'left out are the recipe of the data set: for digits a small network in\n'
+                    "under a minute on two cores, else the paper's. --config recipe is ours, and\n"
+                    'the best to begin with.')
     train.add_argument('--output', required=True, metavar='DIR',
                        help='folder of the run: checkpoints, log, model')
     train.add_argument('--resume', action='store_true',
@@ -73,30 +79,52 @@ def _add_train(subparsers) -> None:
     train.add_argument('--pretrained', metavar='FILE',
                        help="state dict of torchvision's network, as torch.save writes it")
     train.add_argument('--mode', choices=MODES,
-                       help='train all exits jointly, or one after the other')
-    train.add_argument('--weights', choices=SCHEMES, help='how much the loss of each exit counts')
+                       help="joint trains all exits at once (the paper's way); mixed the last "
+                            'alone first, then all; midfeat the last, then heads on what it '
+                            'found; no_grad exit by exit, each with all before it frozen')
+    train.add_argument('--weights', choices=SCHEMES,
+                       help="how much the loss of each exit counts: sieve (the paper's) half of "
+                            'all for the last, and of the rest most for the one midway, then for '
+                            'those at the quarters, and so on; half_end half for the last, the '
+                            'rest alike; optimal all for one exit (OPT)')
     train.add_argument('--weights-base', type=float, help='base of exponential weights')
     train.add_argument('--exit-share', type=float,
                        help='how deep the one exit is that optimal weights train (OPT), in (0, 1]')
     train.add_argument('--strategy', choices=STRATEGIES,
-                       help='which exit is amplified in an iteration')
+                       help="which exit counts more in an iteration: aann (the paper's) draws "
+                            'it by the weights, milestone from those at the quarters; exp3, rwm '
+                            'and avgl (appendix D) learn which to draw; adaloss weighs by mean '
+                            'losses; with none (ANN) nothing alternates')
     train.add_argument('--tau', type=float,
                        help='by how much it is amplified, as a share of all weights')
-    train.add_argument('--epochs', type=int)
-    train.add_argument('--batch-size', type=int)
+    train.add_argument('--epochs', type=int, help='how often every training image is seen')
+    train.add_argument('--batch-size', type=int, help='images of one step')
     train.add_argument('--optimiser', choices=OPTIMISERS,
                        help="sgd is the paper's; muon, with settings of its own, learns more in "
                             'as many epochs')
     train.add_argument('--lr', type=float, help='highest learning rate')
-    train.add_argument('--schedule', choices=SCHEDULES, help='of the learning rate')
+    train.add_argument('--schedule', choices=SCHEDULES,
+                       help="of the learning rate: paper has the authors' steps, cosine falls to "
+                            '0, one_cycle rises first')
     train.add_argument('--flip', action=argparse.BooleanOptionalAction,
                        help='mirror half of the training images')
-    train.add_argument('--seed', type=int)
+    train.add_argument('--seed', type=int, help='of everything random')
     train.add_argument('--validation', action=argparse.BooleanOptionalAction,
                        help='hold back training images and evaluate on them, not on the tests')
     train.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
-                       help='any other key of the configuration; see config.json in DIR')
+                       help='any setting, also those below')
     train.set_defaults(command=commands.train)
+
+
+def _settings() -> str:
+    """Return what can be set, and what it is where nothing is given, for people."""
+    _, _, meanings = inspect.cleandoc(TrainConfig.__doc__).partition('----------\n')
+    defaults = ' '.join(assignment(name, value) for name, value in TrainConfig().to_dict().items())
+    return '\n\n'.join((
+        'settings, for --set and configuration files:', textwrap.indent(meanings, '  '),
+        'where nothing is given, and --dataset has no recipe of its own:',
+        textwrap.fill(defaults, 98, initial_indent='  ', subsequent_indent='  ',
+                      break_on_hyphens=False)))
 
 
 def _add_evaluate(subparsers) -> None:
@@ -200,7 +228,7 @@ def _add_dataset(subparsers) -> None:
     for name in DATASETS:
         kind = kinds.add_parser(name, help='all of its images')
         kind.add_argument('--output', required=True, metavar='DIR')
-        kind.add_argument('--size', type=int,
+        kind.add_argument('--size', type=_positive,
                           help='pixels a side (default: 8 for digits, else 32)')
         _add_data(kind)
         kind.set_defaults(command=commands.dataset)

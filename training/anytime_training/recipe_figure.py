@@ -9,6 +9,7 @@ from anytime_training.results import mean_errors, Result, slug
 from anytime_training.tables import group
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 _TWENTY = colormaps['tab20'].colors
 _COLOURS = _TWENTY[::2] + _TWENTY[1::2]  # the lighter half only where there are many curves
@@ -46,8 +47,10 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
             axes.plot([costs[depth] for depth in best], [100 * error for error in best.values()],
                       linestyle='', marker='*', color=curve.get_color())
         axes.plot([], [], linestyle='', marker='*', color='grey', label='OPT by the same recipe')
-        axes.set(xlabel='cost, million multiply-adds', ylabel='error, %',
+        axes.set(xlabel='cost, million multiply-adds', ylabel='error, %', yscale='log',
                  title=f'AANN, {dataset}, {epochs} epochs')
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(ScalarFormatter())
         axes.legend(fontsize='small', loc='upper center', bbox_to_anchor=(0.5, -0.12),
                     title=textwrap.fill(f'all with {shared}' if shared else '', 100),
                     title_fontsize='small')

@@ -41,7 +41,8 @@ def _differences(config: TrainConfig, left_out: set[str]) -> str:
     standard = {**config.standard().to_dict(), 'optimiser': 'sgd'}
     values = config.to_dict()
     return ', '.join(_text(name, value) for name, value in values.items()
-                     if name not in left_out and value not in (standard[name], *ONE_BY_ONE))
+                     if name not in left_out and value not in (standard[name], *ONE_BY_ONE)
+                     and (name != 'alternate_flip' or config.flip))
 
 
 def _text(name: str, value) -> str:

@@ -63,6 +63,10 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     if difference:
         raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
                          'or choose another --output')
+    if is_complete(folder) and not all(
+            (folder / name / CHECKPOINT).exists() for name in stored.names):
+        raise ValueError(f'the run in {folder} is finished, and its checkpoints are gone; remove '
+                         f'{folder / EVALUATION} to train it anew')
     # Where the data are now is noted once they are seen to be the same.
     return TrainConfig.of({**stored.to_dict(), **given})
 
@@ -151,15 +155,15 @@ def split(config: TrainConfig,
     """
     if config.validation:
         dataset = dataset.with_validation()
-    calibration = None
-    if config.calibrate and len(dataset.train):
-        dataset, calibration = dataset.hold_back(
-            min(0.1, config.calibration_images / len(dataset.train)))
-    for part, images in (('test', dataset.test), ('calibrate', calibration)):
-        if images is not None and not len(images):
-            raise ValueError(f'no images are left to {part} with: no class has two; add some'
-                             + ', or set calibrate=false' * (part == 'calibrate'))
-    return dataset, calibration
+    if not len(dataset.test):
+        raise ValueError('no images are left to test with: no class has two; add some')
+    if not config.calibrate:
+        return dataset, None
+    count = min(len(dataset.train) // 10, config.calibration_images)
+    if not count:
+        raise ValueError(f'no images are left to calibrate with: a tenth of {len(dataset.train)} '
+                         'for training is none; add some, or set calibrate=false')
+    return dataset.hold_back(count)
 
 
 def _network_seed(config: TrainConfig, number: int) -> int:
@@ -199,7 +203,7 @@ def _load_data(folder: Path, config: TrainConfig,
     try:
         dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
         parts = split(config, dataset)
-        _check_processes(config, len(parts[0].train))
+        _check_batches(config, len(parts[0].train))
     except ValueError:
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
             (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
@@ -214,9 +218,11 @@ def _load_data(folder: Path, config: TrainConfig,
     return parts
 
 
-def _check_processes(config: TrainConfig, images: int) -> None:
-    """Raise ValueError if several processes cannot share the work of `config`."""
+def _check_batches(config: TrainConfig, images: int) -> None:
+    """Raise ValueError if there are no batches to learn from, or none for each process."""
     processes = distributed.count()
+    if images < 2:
+        raise ValueError(f'there is {images} training image; batch normalisation needs 2 or more')
     if min(config.batch_size, images) < processes:
         raise ValueError(f'a batch has {min(config.batch_size, images)} images, but there are '
                          f'{processes} processes; raise --batch-size or start fewer')

@@ -14,6 +14,7 @@ from anytime_training.run import changed_setting, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
 
 _POLL_S = 0.2
+_PATIENCE_S = 10.0  # with a run that was told to stop
 _IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
 
 
@@ -42,7 +43,17 @@ def plan_jobs(output: Path, configs: list[str], seeds: list[int],
 
     `vary` holds keys with the values, as text, that each takes; `common` are settings of all.
     Folders are named after what differs, so the same sweep finds its runs again.
+
+    Raises
+    ------
+    ValueError: for seeds among the settings, or a key that is varied twice.
+
     """
+    varied = [key for key, _ in vary]
+    if 'seed' in [*varied, *(key for setting in common for key in parse_assignment(setting))]:
+        raise ValueError('seed is among the settings; seeds are given as --seeds 0,1,2')
+    if twice := sorted({key for key in varied if varied.count(key) > 1}):
+        raise ValueError(f'{twice[0]} is varied twice; name all its values at once')
     jobs = []
     choices = [[f'{key}={value}' for value in values] for key, values in vary]
     for config, seed, *values in itertools.product(configs, seeds, *choices):
@@ -92,7 +103,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
 
     Every run is a process of its own with its output in train.txt, so that one that fails hurts no
     other. `graph` is as of `execute_run`. `report` is called with a line of text when one begins
-    or ends. Return the jobs that failed. Ctrl-C interrupts the runs too, each with a whole
+    or ends. Return the jobs that failed. Ctrl-C and SIGTERM end the runs too, each with a whole
     checkpoint behind it.
     """
     waiting = [job for job in jobs if not is_complete(job.folder)]
@@ -101,6 +112,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
            f'{"is" if done == 1 else "are"} complete')
     running: dict[int, tuple[Job, subprocess.Popen]] = {}
     failed: list[Job] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the runs would go on alone
     try:
         while waiting or running:
             for slot, device in enumerate(devices):
@@ -121,7 +133,11 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
         for _, process in running.values():
             process.send_signal(signal.SIGINT)
         for _, process in running.values():
-            process.wait()
+            try:
+                process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:  # those of a sweep in the background ignore SIGINT
+                process.terminate()
+                process.wait()
     return failed
 
 

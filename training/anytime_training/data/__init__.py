@@ -31,7 +31,8 @@ def load(name: str, data: str = '', size: int = 32, download: bool = False, warn
     if name == 'digits':
         return Dataset(name, digits.CLASS_IDS, *digits.load(size))
     if not data:
-        raise ValueError(f'the data set {name} is read from a folder; name it with --data')
+        what = 'class folders are' if name == 'folder' else f'{name} is'
+        raise ValueError(f'{what} read from where --data says; name a folder with --data DIR')
     if name == 'folder':
         train, test, class_ids = folder.load(data, size, warn)
         return Dataset(name, class_ids, train, test)

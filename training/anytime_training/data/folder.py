@@ -28,14 +28,17 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f'there is no folder {folder}; name one of class folders with --data')
-    if not (folder / 'train').is_dir():
+    splits = [_folders(folder / name) for name in ('train', 'test')]
+    if not any(splits):
         class_ids = _subfolders(folder)
+        _check_for_splits(folder, class_ids)
         everything = _read(folder, class_ids, size, warn)
         train, test = stratified_split(everything.labels, TEST_FRACTION)
         return everything.subset(train), everything.subset(test), class_ids
-    if not (folder / 'test').is_dir():
-        raise ValueError(f'{folder} has a folder train but no folder test; add one, or put the '
-                         f'classes directly under {folder}')
+    if not all(splits):
+        raise ValueError(f'{folder} has class folders in train or test, but not in both; add the '
+                         'other (val, where there is one, can be called test), or put the classes '
+                         f'directly under {folder}')
     class_ids = _subfolders(folder / 'train')
     unknown = sorted(set(_subfolders(folder / 'test')) - set(class_ids))
     if unknown:
@@ -45,9 +48,24 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
             _read(folder / 'test', class_ids, size, warn), class_ids)
 
 
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()
+                  if entry.is_dir() and not entry.name.startswith('.')) if folder.is_dir() else []
+
+
+def _check_for_splits(folder: Path, class_ids: tuple[str, ...]) -> None:
+    """Raise ValueError if these are no classes, but all of them hold the same classes."""
+    inside = [_folders(folder / class_id) for class_id in class_ids]
+    if len(inside[0]) > 1 and all(names == inside[0] for names in inside) and not any(
+            entry.suffix.lower() in SUFFIXES
+            for class_id in class_ids for entry in (folder / class_id).iterdir()):
+        raise ValueError(f'the folders {", ".join(class_ids)} in {folder} all hold the folders '
+                         f'{", ".join(inside[0])}, and no images of their own; if these are the '
+                         'classes, call those train and test')
+
+
 def _subfolders(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in folder.iterdir()
-                         if entry.is_dir() and not entry.name.startswith('.')))
+    names = tuple(_folders(folder))
     if len(names) < 2:
         raise ValueError(f'{folder} holds {len(names)} class folders; at least two are needed')
     return names

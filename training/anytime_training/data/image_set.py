@@ -1,6 +1,6 @@
 """Images with labels, held whole in memory as uint8, and ways to split them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from anytime_perception.images.preprocessing import square
@@ -68,10 +68,20 @@ class Dataset:
         return Dataset(f'{self.name} (validation)', self.class_ids, self.train.subset(rest),
                        self.train.subset(held_back))
 
-    def hold_back(self, fraction: float) -> tuple['Dataset', ImageSet]:
-        """Return the data set without `fraction` of each class's training images, and those."""
-        rest, held_back = stratified_split(self.train.labels, fraction)
-        kept = Dataset(self.name, self.class_ids, self.train.subset(rest), self.test)
+    def hold_back(self, count: int) -> tuple['Dataset', ImageSet]:
+        """
+        Return the data set without `count` of the training images, and those.
+
+        Of each class they are as large a share as can be, which may be none of a small one.
+        """
+        labels = self.train.labels
+        places = torch.empty(len(labels), dtype=torch.float64)  # in the class, from 0 to 1
+        for members in _shuffled_classes(labels):
+            order = torch.arange(len(members), dtype=torch.float64)
+            places[members] = (order + 0.5) / len(members)
+        held_back = torch.zeros(len(labels), dtype=torch.bool)
+        held_back[places.argsort(stable=True)[:count]] = True
+        kept = Dataset(self.name, self.class_ids, self.train.subset(~held_back), self.test)
         return kept, self.train.subset(held_back)
 
 
@@ -91,9 +101,14 @@ def stratified_split(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
     part.
     """
     held_back = torch.zeros(len(labels), dtype=torch.bool)
+    for members in _shuffled_classes(labels):
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        held_back[members[:count]] = True
+    return (~held_back).nonzero().flatten(), held_back.nonzero().flatten()
+
+
+def _shuffled_classes(labels: Tensor) -> Iterator[Tensor]:
+    """Yield the indices of each class, always in the same random order."""
     for label in labels.unique():
         members = (labels == label).nonzero().flatten()
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        order = torch.randperm(len(members), generator=generator(SPLIT_SEED, int(label)))
-        held_back[members[order[:count]]] = True
-    return (~held_back).nonzero().flatten(), held_back.nonzero().flatten()
+        yield members[torch.randperm(len(members), generator=generator(SPLIT_SEED, int(label)))]
