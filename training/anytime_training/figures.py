@@ -11,12 +11,14 @@ from anytime_training.recipe_figure import draw_recipes
 from anytime_training.results import mean_errors, ONE_EXIT_AT_A_TIME, Result, Setting, slug
 from anytime_training.tables import but_period, group
 from anytime_training.theory import cost_inflation
-from anytime_training.weights import SCHEMES, sieve
+from anytime_training.weights import sieve
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 matplotlib.use('Agg')  # files only, on machines without a screen too
+_COLOURED = ('constant', 'half-end', 'linear', 'expb0.5', 'expb2', 'sieve', 'optimal', 'midfeat',
+             'no-grad')
 
 
 def draw_all(results: list[Result], folder: Path) -> list[Path]:
@@ -53,7 +55,9 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
                 values = [100 * error for error in mean_errors(found)]
                 loss.plot(depths, _last_losses(found[0]), **style)
             whole.plot(depths, values, **style)
-            end.plot(depths[-4:], values[-4:], **style)
+            late = [index for index, depth in enumerate(depths)
+                    if depth >= found[0].evaluation.depth[-4:][0]]
+            end.plot([depths[index] for index in late], [values[index] for index in late], **style)
         for axes, title in ((whole, 'error, %'), (end, 'error, %, last four'),
                             (loss, 'training loss, in the last epoch of each exit')):
             axes.set(xlabel='units', ylabel=title)
@@ -66,9 +70,7 @@ def _schemes(results: list[Result], folder: Path) -> Iterable[Path]:
 
 def _colour(scheme: str) -> str:
     """Return the colour that a scheme, or a way to train, has in every figure."""
-    names = [*SCHEMES, *ONE_EXIT_AT_A_TIME]
-    place = next((index for index, name in enumerate(names) if scheme.startswith(name)), -1)
-    return f'C{place % 10}'
+    return f'C{_COLOURED.index(scheme) if scheme in _COLOURED else len(_COLOURED)}'
 
 
 def _wrapped(title: str, width: int = 70) -> str:
