@@ -1,5 +1,5 @@
 """
-Train a small anytime network, then run camera, perception node and planner against each other.
+Train two small anytime networks, then run camera, perception node and planner together.
 
 Writes summary.json and summary.png. Needs nothing but the environment that scripts/setup.sh makes.
 """
@@ -202,6 +202,10 @@ def report(output: Path) -> int:
         print(f'Of {whole["images"]} images that were refined to the end, the first exit had '
               f'{accuracy[0]:.1%} right after {elapsed[0]:.1f} ms, '
               f'the last {accuracy[-1]:.1%} after {elapsed[-1]:.1f} ms.')
+    for row in summary['budgets']:
+        if row['budget_ms'] is not None and row['accuracy'] is not None:
+            print(f'With {row["budget_ms"]:4.1f} ms: {row["accuracy"]:.1%} of {row["images"]} '
+                  f'images right, {row["answered_in_time"]:.0%} answered in time.')
     if preempt['calls']:
         print(f'{preempt["calls"]} times the planner demanded an answer: in hand after '
               f'{preempt["p50_ms"]:.1f} ms (median), {preempt["p99_ms"]:.1f} ms (p99).')

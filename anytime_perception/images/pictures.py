@@ -58,6 +58,9 @@ def film(source: str) -> Iterator[np.ndarray]:
     elif os.path.isfile(source):
         capture.open(source)
     read, picture = capture.read()
+    if not read and source.isdecimal():
+        raise ValueError(f'{source!r} shows nothing: there is no webcam of that number, or '
+                         'another program has it')
     if not read:
         raise ValueError(f'{source!r} shows nothing: it must be a picture ('
                          f'{", ".join(SUFFIXES)}), a folder with pictures, a video, or the number '

@@ -47,9 +47,11 @@ def test_a_video_is_shown_to_its_end(tmp_path):
         assert frame[..., 2].mean() < 30
 
 
-@pytest.mark.parametrize('source', ['nowhere', '99', 'text.avi'])
-def test_what_shows_nothing_is_explained(tmp_path, monkeypatch, source):
+@pytest.mark.parametrize('source, said', [
+    ('nowhere', 'number of a webcam'), ('text.avi', 'number of a webcam'),
+    ('99', 'no webcam of that number')])
+def test_what_shows_nothing_is_explained(tmp_path, monkeypatch, source, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'text.avi').write_text('no film')
-    with pytest.raises(ValueError, match=f"'{source}' shows nothing.*number of a webcam"):
+    with pytest.raises(ValueError, match=f"'{source}' shows nothing.*{said}"):
         film(source)

@@ -30,7 +30,10 @@ def write_run(folder, error, **values):
                errors).write(folder / 'evaluation.json')
     rows = [['epoch', *(f'{name}_{index + 1}' for name in ('loss', 'probability')
                         for index in range(len(depths)))]]
-    rows += [[epoch, *[0.5] * len(depths), *[1 / len(depths)] * len(depths)] for epoch in (1, 2)]
+    for epoch in (1, 2):
+        odds = [epoch if config.strategy == 'exp3' and not index else 1
+                for index in range(len(depths))]  # learned ones change
+        rows.append([epoch, *[0.5] * len(depths), *[odd / sum(odds) for odd in odds]])
     (folder / 'n9').mkdir()
     (folder / 'n9' / 'log.csv').write_text('\n'.join(','.join(map(str, row)) for row in rows))
 
@@ -190,7 +193,7 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
     write_run(runs / 'midfeat', 0.6, mode='midfeat', strategy='none')
     for strategy in ('aann', 'exp3'):
         write_run(runs / strategy, 0.45, strategy=strategy)
-    write_run(runs / 'tau', 0.45, strategy='aann', tau=2.0, period=[3])
+    write_run(runs / 'tau', 0.45, strategy='exp3', tau=2.0, period=[3])
     write_run(runs / 'linear', 0.45, strategy='exp3', weights='linear')
     write_run(runs / 'stack', 0.45, strategy='none', period=[3])
     unfinished = runs / 'unfinished'
@@ -205,8 +208,8 @@ def test_a_report_has_every_table_and_figure_that_runs_can_fill(tmp_path, capsys
     names = {path.name for path in (tmp_path / 'report' / 'figures').iterdir()}
     assert names == {
         'figure2_CIFAR100_n9_c32.png', 'figure2f.png', 'figure3_ANN_CIFAR100_n9_c32.png',
-        'figure4_AANN_CIFAR100_n9_c32.png', 'figure4_EXP3_CIFAR100_n9_c32.png',
-        'figure4_AANN-tau-2_CIFAR100_n9_c32_s3.png', 'figure4_EXP3-linear_CIFAR100_n9_c32.png'}
+        'figure4_EXP3_CIFAR100_n9_c32.png', 'figure4_EXP3-linear_CIFAR100_n9_c32.png',
+        'figure4_EXP3-tau-2_CIFAR100_n9_c32_s3.png'}
     linked = re.findall(r'^!\[[^]]*\]\(([^()\s]+)\)$', text, re.MULTILINE)
     assert {tmp_path / 'report' / link for link in linked} == set(
         (tmp_path / 'report' / 'figures').iterdir())

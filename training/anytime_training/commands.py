@@ -132,11 +132,20 @@ def info(arguments: Namespace) -> None:
         return
     for key, value in content.items():
         if key != 'exits':
-            print(f'{key}: {value}')
+            print(f'{key}: {_readable(value)}')
     for entry in exits:
         quality = f'  error {entry["error"]:.2%}' if 'error' in entry else ''
         print(f'exit {entry["exit"]:3}  network {entry["network"]}  depth {entry["depth"]:3}  '
               f'{entry["macs"] / 1e6:8.2f} M MACs{quality}')
+
+
+def _readable(value) -> str:
+    if isinstance(value, dict):
+        return ' '.join(assignment(key, part) for key, part in value.items())
+    if isinstance(value, list):
+        return ('; ' if isinstance(value[0], dict) else ', ').join(map(_readable, value)) \
+            if value else 'none'
+    return str(value)
 
 
 def profile(arguments: Namespace) -> None:
