@@ -98,7 +98,7 @@ def check_use(config: 'TrainConfig') -> None:
     for name in STRATEGY_SETTINGS:
         having = ', '.join(other for other, names in STRATEGIES.items() if name in names)
         used[name] = (name in STRATEGIES[config.strategy] and not one_by_one,
-                      f'strategy is one of {having}')
+                      together if one_by_one else f'strategy is one of {having}')
     for name, (in_use, condition) in sorted(used.items()):
         if not in_use and getattr(config, name) != getattr(type(config), name):
             raise ValueError(f'{name} is {getattr(config, name)}, which has a use only where '
