@@ -112,7 +112,8 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
            f'{"is" if done == 1 else "are"} complete')
     running: dict[int, tuple[Job, subprocess.Popen]] = {}
     failed: list[Job] = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the runs would go on alone
+    # Else the runs would go on alone.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while waiting or running:
             for slot, device in enumerate(devices):
@@ -138,6 +139,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
             except subprocess.TimeoutExpired:  # those of a sweep in the background ignore SIGINT
                 process.terminate()
                 process.wait()
+        signal.signal(signal.SIGTERM, before)
     return failed
 
 
