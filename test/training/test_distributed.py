@@ -83,9 +83,9 @@ def test_a_mistake_is_said_once(tmp_path):
 
 
 @pytest.mark.parametrize('option, said', [
-    ('batch_size=1', 'raise --batch-size'), ('compiled=true', 'compiled=false')])
+    ('batch_size=2', 'raise --batch-size'), ('compiled=true', 'compiled=false')])
 def test_what_several_processes_cannot_do(tmp_path, monkeypatch, capsys, option, said):
-    monkeypatch.setattr('anytime_training.distributed.count', lambda: 2)
+    monkeypatch.setattr('anytime_training.distributed.count', lambda: 3)
     assert cli.main(['train', '--output', str(tmp_path), *OPTIONS, '--set', option]) == 2
     assert said in capsys.readouterr().err
 
