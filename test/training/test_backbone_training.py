@@ -88,7 +88,6 @@ def test_trained_evaluated_resumed_profiled_and_reported(pretrained, pictures, t
                      str(tmp_path / 'report')]) == 0
     text = (tmp_path / 'report' / 'report.md').read_text()
     assert 'resnet18, s=3' in text and 'AANN' in text and 'Tables 2a and 5' in text
-    assert list((tmp_path / 'report').glob(f'figures/figure4_AANN_{pictures.name}_resnet18_*.png'))
 
 
 def test_a_resumed_run_is_the_same_without_the_pretrained_weights(pictures, tmp_path, monkeypatch):
