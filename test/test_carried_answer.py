@@ -1,10 +1,12 @@
 """Answers that build on the one before, against definitions computed the slow way."""
 
+import math
+
 from anytime_perception.carried_answer import CarriedAnswer
 from hypothesis import given, strategies as st
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 
 def random_logits(exits, images, classes, seed):
@@ -38,11 +40,22 @@ def test_nothing_carried_over_each_exit_answers_alone(exits, images, classes, se
 def test_the_one_before_to_a_power_times_the_exit_s_own(exits, images, classes, seed, data):
     logits = random_logits(exits, images, classes, seed)
     carry = data.draw(st.lists(st.floats(0, 2), min_size=exits, max_size=exits))
-    before = np.ones((images, classes))
-    for share, alone, answer in zip(carry, logits, answers_of(logits, carry)):
-        before = before ** share * softmax(alone, axis=-1)
-        before /= before.sum(axis=-1, keepdims=True)
-        assert np.allclose(answer, before, atol=1e-4)
+    for index, answer in enumerate(answers_of(logits, carry)):
+        # What is left of each exit so far; powers themselves would underflow, and not come back.
+        powers = [math.prod(carry[exit_index + 1:index + 1]) for exit_index in range(index + 1)]
+        logs = log_softmax(logits[:index + 1], axis=-1)
+        expected = softmax(np.tensordot(powers, logs, 1), axis=-1)
+        assert np.allclose(answer, expected, atol=1e-4)
+
+
+def test_what_was_all_but_excluded_comes_back_where_little_is_carried_over():
+    sure = np.array([1 - 2e-6, 1e-6, 1e-6], np.float32)
+    carried = CarriedAnswer([0.0, *[2.0] * 8, 1 / 256])
+    for _ in range(9):
+        carried.add(sure)
+    answer = carried.add(np.full(3, 1 / 3, np.float32))
+    # The powers add up to 511, of which a 256th is left; 1e-6 ** 511 is no number of float64.
+    assert answer[1] == pytest.approx(1e-6 ** (511 / 256), rel=1e-2)
 
 
 @given(*SIZES)
