@@ -23,7 +23,7 @@ import rclpy
 from rclpy.node import Node
 from ros_latency import prepare_environment, start, stop
 
-NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
+_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
 _WAIT = 120.0
 _CONFIGURE, _ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 # Of each state: what leads there, and its shutdown.
@@ -57,12 +57,8 @@ def main() -> None:
 def measure(model: Path, state: str, how: str) -> float:
     """Return the seconds that a node takes to end in a state."""
     way, shutdown = _STATES[state]
-    # A name of its own: for a while, what is left of the node before could be taken for this one.
-    name = f'perception_{time.monotonic_ns()}'
-    served = subprocess.Popen(
-        [sys.executable, '-c', NODE, '--ros-args', '-r', f'__node:={name}', '-p',
-         f'model:={model}', '-p', 'device:=cpu', '-p', 'autostart:=false', '--log-level', 'warn'],
-        start_new_session=True)
+    name = new_name()
+    served = start_node(name, model, '-p', 'autostart:=false')
     camera = start('camera', 640, 480, 'raw', 30.0) if state == 'active' else None
     with serving(Node('benchmark')) as node:
         client = node.create_client(ChangeState, f'{name}/change_state')
@@ -86,6 +82,19 @@ def measure(model: Path, state: str, how: str) -> float:
     if camera is not None:
         stop(camera)
     return seconds
+
+
+def new_name() -> str:
+    """Return a name: for a while, what is left of a node could be taken for its successor."""
+    return f'perception_{time.monotonic_ns()}'
+
+
+def start_node(name: str, model: Path, *arguments: str) -> subprocess.Popen:
+    """Start a perception node on the CPU."""
+    return subprocess.Popen(
+        [sys.executable, '-c', _NODE, '--ros-args', '-r', f'__node:={name}', '-p',
+         f'model:={model}', '-p', 'device:=cpu', *arguments, '--log-level', 'warn'],
+        start_new_session=True)
 
 
 def change(client, transition: int) -> None:

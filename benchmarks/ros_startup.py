@@ -19,7 +19,7 @@ from measuring import finish, machine, parser, quantiles
 import rclpy
 from rclpy.node import Node
 from ros_latency import prepare_environment, start, stop
-from ros_shutdown import NODE, until
+from ros_shutdown import new_name, start_node, until
 
 _IMPORTS = 'import cv2, openvino, rclpy, torch'
 _MODELS = Path(__file__).parent.parent / 'models'
@@ -69,17 +69,13 @@ def imports() -> tuple[float, float]:
 
 def answer(model: Path) -> tuple[float, float]:
     """Return the seconds from a node's start to its first answer, and the MiB it then holds."""
-    # A name of its own: for a while, what is left of the node before could be taken for this one.
-    name = f'perception_{time.monotonic_ns()}'
+    name = new_name()
     with serving(Node('benchmark')) as node:
         heard = []
         perception = AnytimeClient(
             node, name, on_refinement=lambda _: heard.append(time.perf_counter()))
         started = time.perf_counter()
-        served = subprocess.Popen(
-            [sys.executable, '-c', NODE, '--ros-args', '-r', f'__node:={name}', '-p',
-             f'model:={model}', '-p', 'device:=cpu', '--log-level', 'warn'],
-            start_new_session=True)
+        served = start_node(name, model)
         until(lambda: heard)
         time.sleep(_SETTLED)
         mebibytes = resident(served.pid)

@@ -177,8 +177,7 @@ class ImagePass:
                 self._changed.wait(
                     None if math.isinf(remaining) else min(remaining, threading.TIMEOUT_MAX))
             elif self.newest is not None:
-                self._append(self.newest.ended(Status.BUDGET_SPENT, self._budget))
-                self._changed.notify_all()
+                self._stop(Status.BUDGET_SPENT)
             else:
                 self._changed.wait()  # the first exit is always waited for
 

@@ -15,6 +15,7 @@ class Encoding:
     conversion: int | None
     bytes_per_channel: int = 1
     even_width: bool = False
+    least_side: int = 1  # in pixels; OpenCV makes smaller Bayer images black
 
 
 ENCODINGS: dict[str, Encoding] = {
@@ -32,7 +33,7 @@ ENCODINGS: dict[str, Encoding] = {
     'yuv422_yuy2': Encoding(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True),
     'yuyv': Encoding(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True),
     # OpenCV names Bayer patterns after the second row.
-    **{f'bayer_{pattern}{8 * size}': Encoding(1, conversion, size) for size in (1, 2)
+    **{f'bayer_{pattern}{8 * size}': Encoding(1, conversion, size, least_side=3) for size in (1, 2)
        for pattern, conversion in (
            ('rggb', cv2.COLOR_BayerBG2RGB), ('bggr', cv2.COLOR_BayerRG2RGB),
            ('gbrg', cv2.COLOR_BayerGR2RGB), ('grbg', cv2.COLOR_BayerGB2RGB))},
@@ -68,9 +69,9 @@ def check_pixels(message: Any) -> None:
     if encoding.even_width and message.width % 2:
         raise BadImageError('width', f'the image is {message.width} pixels wide, but '
                                      f'{message.encoding} stores pixels in pairs')
-    if message.encoding.startswith('bayer') and min(message.width, message.height) < 3:
+    if min(message.width, message.height) < encoding.least_side:
         raise BadImageError('small', f'the image is {message.width}x{message.height} pixels, but '
-                                     f'{message.encoding} takes 3 a side to find the colours')
+                                     f'{message.encoding} takes {encoding.least_side} a side')
     row = message.width * encoding.channels * encoding.bytes_per_channel
     if message.step < row:
         raise BadImageError(

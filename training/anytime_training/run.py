@@ -222,7 +222,7 @@ def _check_batches(config: TrainConfig, images: int) -> None:
     """Raise ValueError if there are no batches to learn from, or none for each process."""
     processes = distributed.count()
     if images < 2:
-        raise ValueError(f'there is {images} training image; batch normalisation needs 2 or more')
+        raise ValueError(f'training images: {images}; batch normalisation needs 2 or more')
     if min(config.batch_size, images) < processes:
         raise ValueError(f'a batch has {min(config.batch_size, images)} images, but there are '
                          f'{processes} processes; raise --batch-size or start fewer')
