@@ -186,18 +186,20 @@ def test_scale_gradient_changes_the_gradient_only(kind):
 
 @settings(max_examples=25)
 @given(st.integers(1, 5), st.integers(1, 8), st.integers(2, 6), st.floats(0, 0.9),
-       st.integers(0, 99))
-def test_losses_by_hand(exits, images, classes, distillation, seed):
+       st.booleans(), st.integers(0, 99))
+def test_losses_by_hand(exits, images, classes, distillation, taught, seed):
     draws = torch.Generator().manual_seed(seed)
     logits = [torch.randn(images, classes, generator=draws) for _ in range(exits)]
     labels = torch.randint(classes, (images,), generator=draws)
-    losses, errors = exit_losses(logits, labels, distillation=distillation, temperature=2.0)
-    teacher = (logits[-1] / 2).softmax(1)
+    theirs = torch.randn(images, classes, generator=draws) if taught else None
+    losses, errors = exit_losses(logits, labels, distillation=distillation, temperature=2.0,
+                                 taught=theirs)
+    teacher = ((theirs if taught else logits[-1]) / 2).softmax(1)
     for index, answer in enumerate(logits):
         entropy = -sum(math.log(answer[i].softmax(0)[labels[i]]) for i in range(images)) / images
         student = (answer / 2).log_softmax(1)
         divergence = (teacher * (teacher.log() - student)).sum().item() / images
-        share = distillation if index < exits - 1 else 0
+        share = distillation if taught or index < exits - 1 else 0
         expected = (1 - share) * entropy + share * 4 * divergence
         assert losses[index].item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
         assert errors[index].item() == pytest.approx(

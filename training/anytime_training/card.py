@@ -132,7 +132,8 @@ def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | No
     """Return the commands for the same model, less what is no one else's: where files are."""
     standard = config.standard()
     run = f'runs/{Path(name).stem}'
-    places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth'}
+    places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth',
+              'teacher': Path(config.teacher).name}
     words = ['anytime', 'train', '--dataset', config.dataset]
     if config.backbone:
         words += ['--backbone', config.backbone]

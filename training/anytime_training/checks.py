@@ -86,7 +86,8 @@ def check_use(config: 'TrainConfig') -> None:
                                              'default, is not; class folders are --dataset '
                                              'folder'),
         'calibration_images': (config.calibrate, 'calibrate is true'),
-        'distillation': (not one_by_one, together),
+        'distillation': (not one_by_one or config.teacher, f'{together}, or there is a teacher'),
+        'teacher': (config.distillation, 'distillation is above 0'),
         'gradient_equilibrium': (not one_by_one, together),
         'strategy': (not one_by_one or config.strategy == 'none', together),
         'weights': (not one_by_one, together),

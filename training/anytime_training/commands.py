@@ -16,7 +16,8 @@ from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.lock import locked
 from anytime_training.results import find_results
-from anytime_training.run import changed_data, CONFIG, execute_run, MODEL, start_run
+from anytime_training.run import (
+    changed_data, CONFIG, execute_run, MODEL, model_path, start_run)
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
@@ -178,5 +179,4 @@ def from_bag(arguments: Namespace) -> None:
 
 def _load(path: str) -> model_file.Model:
     """Return the model at `path`, a model file or the folder of a run."""
-    inside = Path(path) / MODEL
-    return model_file.load(inside if Path(path).is_dir() else path)
+    return model_file.load(model_path(path))

@@ -48,6 +48,8 @@ class TrainConfig:
         weight_decay: see optimiser.py.
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
+    teacher: model file of a trained network, or folder of its run, from whose answers all exits
+        learn by the share of distillation; '' for their own last one, from which the others do.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
     carry: how much of the answer before each exit's carries over, from 0 (each exit answers alone)
         to 1 (the product of all so far); see `anytime_perception.carried_answer`.
@@ -97,6 +99,7 @@ class TrainConfig:
     weight_decay: float = 2e-4
     gradient_equilibrium: bool = False
     distillation: float = 0.0
+    teacher: str = ''
     label_smoothing: float = 0.0
     mixup: float = 0.0
     average: float = 0.0

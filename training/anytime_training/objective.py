@@ -9,7 +9,7 @@ from torch.nn import functional
 def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
                 distillation: float = 0.0, temperature: float = 3.0,
                 mixed: tuple[Tensor, Tensor] | None = None, boosted: bool = False,
-                ) -> tuple[Tensor, Tensor]:
+                taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """
     Return loss and top-1 error, (exits,) each, averaged over the batch.
 
@@ -18,7 +18,8 @@ def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
 
     `distillation` is the share of every loss but the last that is the Kullback-Leibler divergence
     from the last exit's answer, into which no gradient goes, both softened by `temperature`
-    (self-distillation; Li et al., ICCV 2019).
+    (self-distillation; Li et al., ICCV 2019). With the logits `taught` (N, classes) of a teacher
+    it is that from theirs, and of all losses (Hinton et al. 2015).
 
     `mixed` is for images that are mixtures: the labels of their second parts, and the shares of
     their first, (N,) each. Errors then count the first label.
@@ -41,12 +42,13 @@ def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
         others, share = mixed
         losses = share * losses + (1 - share) * cross_entropy(others)
     losses = losses.mean(dim=1)
-    if distillation and exits > 1:
+    if distillation:
         softened = torch.log_softmax(stacked / temperature, dim=2)
-        teacher = softened[-1].detach()
-        divergence = (teacher.exp() * (teacher - softened[:-1])).sum(dim=2).mean(dim=1)
-        kinder = (1 - distillation) * losses[:-1] + distillation * temperature ** 2 * divergence
-        losses = torch.cat([kinder, losses[-1:]])
+        target = (softened[-1].detach() if taught is None else
+                  torch.log_softmax(taught / temperature, dim=1))
+        divergence = (target.exp() * (target - softened)).sum(dim=2).mean(dim=1)
+        kinder = (1 - distillation) * losses + distillation * temperature ** 2 * divergence
+        losses = torch.cat([kinder[:-1], losses[-1:]]) if taught is None else kinder
     errors = (stacked.detach().argmax(dim=2) != labels).float().mean(dim=1)
     return losses, errors
 

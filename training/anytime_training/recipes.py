@@ -1,6 +1,7 @@
 """What the recipes of runs differ in, so that only like is averaged and compared."""
 
 from dataclasses import fields
+from pathlib import Path
 
 from anytime_training.config import TrainConfig
 from anytime_training.phases import ONE_BY_ONE
@@ -27,8 +28,9 @@ def recipe(config: TrainConfig) -> str:
 
 def recipe_of_optimal(config: TrainConfig) -> str:
     """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
-    several = set() if config.weights == 'optimal' else {'mode'}
-    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS | _OF_SEVERAL_EXITS | several)
+    several = _OF_SEVERAL_EXITS | (set() if config.weights == 'optimal' else {'mode'})
+    alone = {'distillation'} if config.teacher else set()  # which has one exit learn, too
+    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS | several - alone)
 
 
 def strategy_settings(config: TrainConfig) -> str:
@@ -52,6 +54,8 @@ def _text(name: str, value) -> str:
         return f'{value} {name}'
     if name == 'pretrained':
         return 'pretrained'  # not where the weights were
+    if name == 'teacher':
+        return f'teacher {Path(value).stem}'
     words = name.replace('_', ' ')
     if isinstance(value, bool):
         return words if value else f'no {words}'

@@ -19,6 +19,7 @@ from anytime_training.pretrained import (
 from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
 from anytime_training.strategies import make_weights
+from anytime_training.teacher import adopt, load_teacher, TEACHER, Teacher
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
@@ -31,6 +32,11 @@ CONFIG, DATA, MODEL, EVALUATION = ('config.json', 'data.json', 'model.safetensor
 def is_complete(folder: Path) -> bool:
     """Return whether `folder` holds a run that was trained and evaluated to the end."""
     return (folder / EVALUATION).is_file()  # written last
+
+
+def model_path(path: str | Path) -> Path:
+    """Return the model file at `path`, a file or the folder of a run."""
+    return Path(path) / MODEL if Path(path).is_dir() else Path(path)
 
 
 def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
@@ -52,6 +58,8 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         config = TrainConfig.of(values)
         check_use(config)
         check_backbone(config)
+        if config.teacher:
+            adopt(model_path(config.teacher), folder, config.input_size)
         write_json(path, config.to_dict())
         return config
     if not resume:
@@ -104,6 +112,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
+    teacher = None if not config.teacher else Teacher(
+        load_teacher(folder / TEACHER, dataset.class_ids), preprocessing, device)
     networks = []
     for number, name in enumerate(config.names):
         first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
@@ -125,7 +135,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                 if text:
                     bar.set_postfix_str(text, refresh=False)
             network = train_network(config, network, phases, preprocessing, train, held_out,
-                                    folder / name, seed, progress, graph)
+                                    folder / name, seed, progress, graph, teacher)
         networks.append(network)
     network = AnytimeSequence(networks) if len(networks) > 1 else networks[0]
     carry = uncalibrated(config, network) if calibration is None else calibrate(
@@ -135,7 +145,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         return evaluation
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
-    recipe['pretrained'] = bool(config.pretrained)
+    recipe |= {'pretrained': bool(config.pretrained), 'teacher': Path(config.teacher).name}
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
                              evaluation.measured(), recipe, carry)
     model_file.save(folder / MODEL, model)
@@ -204,6 +214,8 @@ def _load_data(folder: Path, config: TrainConfig,
         dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
         parts = split(config, dataset)
         _check_batches(config, len(parts[0].train))
+        if config.teacher:
+            load_teacher(folder / TEACHER, dataset.class_ids)
     except ValueError:
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
             (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others

@@ -8,6 +8,7 @@ from anytime_training.graphed import GraphedStep
 from anytime_training.objective import exit_losses
 from anytime_training.optimiser import Optimiser
 from anytime_training.phases import Phase, run_phase
+from anytime_training.teacher import Teacher
 import torch
 from torch import Tensor
 
@@ -21,9 +22,9 @@ class Step:
     """
 
     def __init__(self, config: TrainConfig, network: StagedNetwork, phase: Phase,
-                 optimiser: Optimiser):
+                 optimiser: Optimiser, teacher: Teacher | None = None):
         self._config, self._network, self._phase = config, network, phase
-        self._optimiser = optimiser
+        self._optimiser, self._teacher = optimiser, teacher
         self._forward = run_phase
         if config.compiled:
             torch.compiler.reset()  # what was compiled for other phases counts against a limit
@@ -44,8 +45,9 @@ class Step:
         with self._half:
             logits = self._forward(self._network, self._phase, images,
                                    config.gradient_equilibrium)
+            taught = None if self._teacher is None else self._teacher(images)
         losses, errors = exit_losses(logits, labels, config.label_smoothing, config.distillation,
-                                     mixed=mixed or None, boosted=config.boosted)
+                                     mixed=mixed or None, boosted=config.boosted, taught=taught)
         self._optimiser.zero_grad(set_to_none=True)
         (weights * losses).sum().backward()
         distributed.average([parameter.grad for parameter in self._network.parameters()
@@ -55,12 +57,13 @@ class Step:
 
 
 def make_step(config: TrainConfig, network: StagedNetwork, phase: Phase,
-              optimiser: Optimiser, graph: bool = True) -> Step | GraphedStep:
+              optimiser: Optimiser, graph: bool = True,
+              teacher: Teacher | None = None) -> Step | GraphedStep:
     """
-    Return the step of a phase.
+    Return the step of a phase, in which `teacher`, if any, is asked.
 
     With `graph` it is replayed as a CUDA graph, on a GPU that trains in one process.
     """
-    step = Step(config, network, phase, optimiser)
+    step = Step(config, network, phase, optimiser, teacher)
     graphed = graph and phase.weights.is_cuda and distributed.count() == 1
     return GraphedStep(step, optimiser) if graphed else step

@@ -23,6 +23,7 @@ from anytime_training.random_state import derived_seed
 from anytime_training.sampling import Fixed
 from anytime_training.step import make_step
 from anytime_training.strategies import make_sampler
+from anytime_training.teacher import Teacher
 import torch
 from torch import Tensor
 
@@ -37,14 +38,14 @@ class TrainingDiverged(RuntimeError):
 def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phase],
                   preprocessing: Preprocessing, train: ImageSet, held_out: ImageSet,
                   folder: Path, seed: int, progress: Callable[[int, str], None],
-                  graph: bool = True) -> StagedNetwork:
+                  graph: bool = True, teacher: Teacher | None = None) -> StagedNetwork:
     """
     Train `network` through `phases`, from the checkpoint in `folder` if any, and return it.
 
     All are on the device to train on. Each epoch ends with checkpoint.pt and log.csv written anew.
     Every random draw depends on `seed` and the epoch, so a run that is killed and goes on gives
     the same weights as one that is not. `progress` is called with the images done since the last
-    call and a short text. `graph` is as of `make_step`.
+    call and a short text. `graph` and `teacher` are as of `make_step`.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
     progress(len(rows) * images_per_epoch, '')
 
     def start_phase(number: int) -> Learner:
-        return _start_phase(config, network, phases[number], steps, seed + number, graph)
+        return _start_phase(config, network, phases[number], steps, seed + number, graph, teacher)
     if state is not None:
         learner = _restore(config, network, start_phase, state, path)
     for done in range(len(rows), len(phases) * config.epochs):
@@ -107,7 +108,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
 
 
 def _start_phase(config: TrainConfig, network: StagedNetwork, phase: Phase, steps: int, seed: int,
-                 graph: bool) -> Learner:
+                 graph: bool, teacher: Teacher | None = None) -> Learner:
     network.zero_grad(set_to_none=True)  # of what the phase before has trained, and this does not
     depths = [network.exits[index].depth for index in phase.exits]
     sampler = Fixed(phase.weights)
@@ -116,7 +117,7 @@ def _start_phase(config: TrainConfig, network: StagedNetwork, phase: Phase, step
     average = MovingAverage(network, config.average) if config.average else None
     optimiser = make_optimiser(network, phase, config)
     return Learner(network, phase, optimiser, sampler,
-                   make_step(config, network, phase, optimiser, graph), average)
+                   make_step(config, network, phase, optimiser, graph, teacher), average)
 
 
 def _result_of(learner: Learner) -> StagedNetwork:

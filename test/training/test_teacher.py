@@ -1,0 +1,129 @@
+"""Networks that learn from what another one answers."""
+
+import dataclasses
+import json
+
+from anytime_perception import model_file
+from anytime_perception.images.preprocessing import Preprocessing
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training import cli
+from anytime_training.config import TrainConfig
+from anytime_training.data import ImageSet
+from anytime_training.evaluate import predict
+from anytime_training.recipes import recipe, recipe_of_optimal
+from anytime_training.teacher import Teacher
+import pytest
+from runs_on_digits import same_weights
+import torch
+
+TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
+        '--batch-size', '128', '--device', 'cpu', '--quiet', '--epochs', '2']
+DIGITS = tuple('0123456789')
+CPU = torch.device('cpu')
+
+
+def train(folder, *options):
+    return cli.main(['train', '--output', str(folder), *TINY, *options])
+
+
+def a_model(class_ids=DIGITS, size=8, carry=()):
+    torch.manual_seed(0)
+    network = AnytimeNetwork(1, 4, len(class_ids), input_size=size)
+    mean = 90 + 60 * torch.rand(3, size, size)
+    return model_file.Model(network.eval(), class_ids, Preprocessing(size, mean, 57.0),
+                            carry=carry)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    path = tmp_path / 'teachers' / 'big.safetensors'
+    model_file.save(path, a_model())
+    return path
+
+
+@pytest.mark.parametrize('carry', [(), (0.0, 0.3, 1.0)])
+def test_it_answers_as_it_does_elsewhere_whatever_the_pupil_subtracts(carry):
+    model = a_model(carry=carry)
+    pixels = torch.randint(256, (20, 3, 8, 8), dtype=torch.uint8)
+    images = ImageSet(pixels, torch.zeros(20).long())
+    expected = predict(model.network, model.preprocessing, images, carry)[-1]
+    ours = Preprocessing(8, torch.full((3, 1, 1), 100.0), 128.0)
+    logits = Teacher(model, ours, CPU)(ours.normalise(pixels))
+    assert logits.dtype == torch.float32 and not logits.requires_grad
+    torch.testing.assert_close(logits.softmax(1), expected, atol=1e-5, rtol=1e-3)
+
+
+def test_a_run_learns_from_it_and_can_go_on_without_its_file(teacher, tmp_path):
+    options = '--set', 'distillation=0.7', '--teacher', str(teacher)
+    before = teacher.read_bytes()
+    assert train(tmp_path / 'whole', *options) == 0
+    assert train(tmp_path / 'alone', '--set', 'distillation=0.7') == 0
+    assert not same_weights(tmp_path / 'whole', tmp_path / 'alone')
+    assert train(tmp_path / 'begun', *options) == 0
+    assert teacher.read_bytes() == before
+    teacher.unlink()
+    state = torch.load(tmp_path / 'begun' / 'n1' / 'checkpoint.pt', weights_only=True)
+    assert not [name for name in state['network'] if 'teacher' in name]
+    (tmp_path / 'begun' / 'evaluation.json').unlink()
+    (tmp_path / 'begun' / 'n1' / 'checkpoint.pt').unlink()
+    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path / 'begun')]) == 0
+    assert same_weights(tmp_path / 'whole', tmp_path / 'begun')
+    content = (tmp_path / 'whole' / 'model.safetensors').read_bytes()
+    assert str(tmp_path).encode() not in content
+    model = model_file.load(tmp_path / 'whole' / 'model.safetensors')
+    assert model.recipe['teacher'] == 'big.safetensors'
+
+
+def test_a_pupil_of_a_sure_teacher_comes_to_answer_as_it_does(tmp_path):
+    """Whatever the labels say: half of the classes have changed their names."""
+    assert train(tmp_path / 'teacher', '--epochs', '20') == 0
+    model = model_file.load(tmp_path / 'teacher' / 'model.safetensors')
+    head = model.network.exits[-1].head.fc
+    with torch.no_grad():
+        for values in (head.weight, head.bias):
+            values.copy_(values.roll(1, dims=0))  # a 0 is called a 1, and so on
+    model_file.save(tmp_path / 'wrong.safetensors', model)
+    assert train(tmp_path / 'pupil', '--epochs', '20', '--set', 'distillation=0.99', '--teacher',
+                 str(tmp_path / 'wrong.safetensors')) == 0
+    errors = [json.loads((tmp_path / name / 'evaluation.json').read_text())['error'][-1]
+              for name in ('teacher', 'pupil')]
+    assert errors[0] < 0.3 and errors[1] > 0.9
+
+
+def test_a_single_exit_learns_from_it_too(teacher, tmp_path):
+    optimal = '--set', 'weights=optimal', '--strategy', 'none', '--set', 'distillation=0.7'
+    assert train(tmp_path / 'taught', *optimal, '--teacher', str(teacher)) == 0
+    assert train(tmp_path / 'alone', *optimal) == 0
+    assert not same_weights(tmp_path / 'taught', tmp_path / 'alone')
+
+
+def test_the_folder_of_a_run_is_a_teacher(tmp_path):
+    assert train(tmp_path / 'first') == 0
+    assert train(tmp_path / 'second', '--set', 'distillation=0.5', '--teacher',
+                 str(tmp_path / 'first')) == 0
+    assert (tmp_path / 'second' / 'teacher.safetensors').read_bytes() == (
+        tmp_path / 'first' / 'model.safetensors').read_bytes()
+
+
+@pytest.mark.parametrize('model, options, said', [
+    (None, ['distillation=0.5'], 'nowhere.safetensors'),
+    (a_model(), ['distillation=0'], 'where distillation is above 0'),
+    (a_model(size=16), ['distillation=0.5'], 'images of 16 pixels a side, but input_size is 8'),
+    (a_model(('a', 'b')), ['distillation=0.5'], 'the teacher answers a, b, but the data have')])
+def test_a_teacher_that_cannot_teach_leaves_no_run_behind(model, options, said, tmp_path, capsys):
+    path = tmp_path / 'nowhere.safetensors'
+    if model is not None:
+        model_file.save(path, model)
+    settings = [part for option in options for part in ('--set', option)]
+    assert train(tmp_path / 'run', '--teacher', str(path), *settings) == 2
+    assert said in capsys.readouterr().err
+    assert train(tmp_path / 'run') == 0
+
+
+def test_opt_of_a_taught_network_is_taught_by_as_much():
+    taught = TrainConfig.of({'dataset': 'cifar10', 'teacher': 'far/away/big.safetensors',
+                             'distillation': 0.7, 'carry': 0.3})
+    optimal = dataclasses.replace(taught, weights='optimal', strategy='none', carry=0.0)
+    assert recipe(optimal) == recipe_of_optimal(optimal) == recipe_of_optimal(taught)
+    assert recipe_of_optimal(taught) == 'distillation 0.7, teacher big'
+    assert recipe_of_optimal(dataclasses.replace(taught, teacher='')) == ''
