@@ -8,18 +8,13 @@ Three processes (camera, node, planner). Needs the environment: source scripts/e
 python3 benchmarks/ros_latency.py --output build/ros_latency.json
 """
 
-import json
-import os
 from pathlib import Path
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from ament_index_python.packages import get_package_share_directory
 from anytime_perception.model_file import Model, save
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
@@ -27,8 +22,8 @@ from anytime_perception.ros.spin import serving
 from measuring import finish, machine, network, parser, quantiles
 import rclpy
 from rclpy.node import Node
+from ros_processes import prepare_environment, start, stop
 
-_SERVED = Path(__file__).with_name('ros_served.py')
 _SIZES = ((640, 480), (1920, 1080))
 _RATE = 30.0
 
@@ -57,17 +52,6 @@ def main() -> None:
                 result['kinds'][f'{width}x{height} {transport}'] = kind
     rclpy.shutdown()
     finish(result, options.output)
-
-
-def prepare_environment() -> None:
-    """Set what all processes share: a domain of their own, and room for large images."""
-    profile = Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml')
-    os.environ.update(
-        ROS_DOMAIN_ID=os.environ.get('ROS_DOMAIN_ID', str(random.randint(1, 101))),
-        ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', FASTRTPS_DEFAULT_PROFILES_FILE=str(profile),
-        FASTDDS_DEFAULT_PROFILES_FILE=str(profile), MALLOC_MMAP_MAX_='0',
-        MALLOC_TRIM_THRESHOLD_='4000000000', MALLOC_TOP_PAD_='67108864')
-    os.environ.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
 
 
 def measure(which: str, model: Path, width: int, height: int, transport: str,
@@ -113,19 +97,6 @@ def demand(perception: AnytimeClient, seconds: float) -> list[float]:
             sys.exit(str(error))
         round_trips.append(time.perf_counter() - started)
     return round_trips
-
-
-def start(*arguments) -> subprocess.Popen:
-    """Start one of the measured processes."""
-    return subprocess.Popen([sys.executable, str(_SERVED), *map(str, arguments)], text=True,
-                            stdout=subprocess.PIPE, start_new_session=True)
-
-
-def stop(process: subprocess.Popen) -> dict:
-    """End it, and return what it counted."""
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
-    return json.loads(output.strip().split('\n')[-1])
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ python3 benchmarks/ros_shutdown.py --output build/ros_shutdown.json
 """
 
 from pathlib import Path
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +20,9 @@ from lifecycle_msgs.srv import ChangeState
 from measuring import finish, machine, network, parser, quantiles
 import rclpy
 from rclpy.node import Node
-from ros_latency import prepare_environment, start, stop
+from ros_processes import (
+    new_name, prepare_environment, start, start_node, stop, until, WAIT_S)
 
-_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
-_WAIT = 120.0
 _CONFIGURE, _ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
 # Of each state: what leads there, and its shutdown.
 _STATES = {
@@ -62,7 +60,7 @@ def measure(model: Path, state: str, how: str) -> float:
     camera = start('camera', 640, 480, 'raw', 30.0) if state == 'active' else None
     with serving(Node('benchmark')) as node:
         client = node.create_client(ChangeState, f'{name}/change_state')
-        client.wait_for_service(_WAIT)
+        client.wait_for_service(WAIT_S)
         for transition in way:
             change(client, transition)
         if camera is not None:
@@ -74,7 +72,7 @@ def measure(model: Path, state: str, how: str) -> float:
             change(client, shutdown)
             seconds = time.perf_counter() - started
         served.terminate()
-        status = served.wait(_WAIT)
+        status = served.wait(WAIT_S)
         if how == 'sigterm':
             seconds = time.perf_counter() - started
     if status:
@@ -84,33 +82,11 @@ def measure(model: Path, state: str, how: str) -> float:
     return seconds
 
 
-def new_name() -> str:
-    """Return a name: for a while, what is left of a node could be taken for its successor."""
-    return f'perception_{time.monotonic_ns()}'
-
-
-def start_node(name: str, model: Path, *arguments: str) -> subprocess.Popen:
-    """Start a perception node on the CPU."""
-    return subprocess.Popen(
-        [sys.executable, '-c', _NODE, '--ros-args', '-r', f'__node:={name}', '-p',
-         f'model:={model}', '-p', 'device:=cpu', *arguments, '--log-level', 'warn'],
-        start_new_session=True)
-
-
 def change(client, transition: int) -> None:
     """Make a transition, or end."""
     request = ChangeState.Request(transition=Transition(id=transition))
-    if not client.call(request, _WAIT).success:
+    if not client.call(request, WAIT_S).success:
         sys.exit(f'the transition {transition} failed')
-
-
-def until(condition) -> None:
-    """Wait until `condition()` holds, or end."""
-    end = time.monotonic() + _WAIT
-    while not condition():
-        if time.monotonic() > end:
-            sys.exit('the node answered no image')
-        time.sleep(0.05)
 
 
 if __name__ == '__main__':

@@ -29,7 +29,7 @@ from measuring import finish, machine, network, parser
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_latency import prepare_environment
+from ros_processes import prepare_environment
 from sensor_msgs.msg import Image
 from soak_checks import Answers, kinds_of_images, Process
 

@@ -18,8 +18,7 @@ from anytime_perception.ros.spin import serving
 from measuring import finish, machine, parser, quantiles
 import rclpy
 from rclpy.node import Node
-from ros_latency import prepare_environment, start, stop
-from ros_shutdown import new_name, start_node, until
+from ros_processes import new_name, prepare_environment, start, start_node, stop, until
 
 _IMPORTS = 'import cv2, openvino, rclpy, torch'
 _MODELS = Path(__file__).parent.parent / 'models'

@@ -209,6 +209,18 @@ def test_export_and_folder_give_the_same_images_back(tmp_path):
     assert torch.equal(again.train.images, small.train.images[order])
 
 
+def test_export_does_not_mix_data_sets(tmp_path):
+    digits = data.load('digits', size=8)
+    few = data.Dataset('few', digits.class_ids, digits.train.subset(torch.arange(20)),
+                       digits.test.subset(torch.arange(20)))
+    fewer = data.Dataset('few', digits.class_ids, few.train, few.test.subset(torch.arange(19)))
+    for _ in range(2):  # again after an export that was cut short
+        assert data.export(few, tmp_path) == 40
+    with pytest.raises(ValueError, match='0019.png is no file of this data set'):
+        data.export(fewer, tmp_path)
+    assert len(list(tmp_path.rglob('*.png'))) == 40
+
+
 def test_pictures_of_any_shape_become_squares():
     shapes = [(5, 9, 3), (40, 31, 3), (16, 16, 3)]
     pictures = [np.full(shape, index, np.uint8) for index, shape in enumerate(shapes)]

@@ -1,25 +1,41 @@
 """Writing a data set as class folders of PNG files, to look at it or to replay it as a camera."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from anytime_training.data.image_set import Dataset
 import cv2
+from torch import Tensor
 
 
 def export(dataset: Dataset, folder: str | Path) -> int:
     """
     Write train/<class>/NNNN.png and test/<class>/NNNN.png under `folder`; return how many files.
 
-    Numbers count the images of each split in order. Files that are already there are written anew.
+    Numbers count the images of each split in order. Files of these names are written anew.
+
+    Raises
+    ------
+    ValueError: if there are other files, which would become part of the data set.
+    OSError: if a file cannot be written.
+
     """
-    folder = Path(folder)
-    written = 0
+    images = {Path(folder, name): image for name, image in _files(dataset)}
+    strangers = [path for path in sorted(Path(folder).rglob('*'))
+                 if path not in images and not path.is_dir()]
+    if strangers:
+        raise ValueError(f'{strangers[0]} is no file of this data set, but would become one; '
+                         'choose another --output, or remove what is there')
+    for path, image in images.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        bgr = image.flip(0).permute(1, 2, 0).numpy()
+        path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
+    return len(images)
+
+
+def _files(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
+    """Yield the path under the folder, and the image (3, H, W), of every file."""
     for split, images in (('train', dataset.train), ('test', dataset.test)):
         width = max(4, len(str(len(images) - 1)))
         for index, (image, label) in enumerate(zip(images.images, images.labels.tolist())):
-            path = folder / split / dataset.class_ids[label] / f'{index:0{width}}.png'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            bgr = image.flip(0).permute(1, 2, 0).numpy()
-            path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
-            written += 1
-    return written
+            yield f'{split}/{dataset.class_ids[label]}/{index:0{width}}.png', image

@@ -1,0 +1,63 @@
+"""Processes of the ROS 2 benchmarks, and what they share: an environment, starting, ending."""
+
+from collections.abc import Callable
+import json
+import os
+from pathlib import Path
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from ament_index_python.packages import get_package_share_directory
+
+WAIT_S = 120.0  # for anything that a node is to do
+_SERVED = Path(__file__).with_name('ros_served.py')
+_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
+
+
+def prepare_environment() -> None:
+    """Set what all processes share: a domain of their own, and room for large images."""
+    profile = Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml')
+    os.environ.update(
+        ROS_DOMAIN_ID=os.environ.get('ROS_DOMAIN_ID', str(random.randint(1, 101))),
+        ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', FASTRTPS_DEFAULT_PROFILES_FILE=str(profile),
+        FASTDDS_DEFAULT_PROFILES_FILE=str(profile), MALLOC_MMAP_MAX_='0',
+        MALLOC_TRIM_THRESHOLD_='4000000000', MALLOC_TOP_PAD_='67108864')
+    os.environ.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+
+
+def start(*arguments) -> subprocess.Popen:
+    """Start one of the processes of ros_served.py."""
+    return subprocess.Popen([sys.executable, str(_SERVED), *map(str, arguments)], text=True,
+                            stdout=subprocess.PIPE, start_new_session=True)
+
+
+def stop(process: subprocess.Popen) -> dict:
+    """End it, and return what it counted."""
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    return json.loads(output.strip().split('\n')[-1])
+
+
+def new_name() -> str:
+    """Return a name: for a while, what is left of a node could be taken for its successor."""
+    return f'perception_{time.monotonic_ns()}'
+
+
+def start_node(name: str, model: Path, *arguments: str) -> subprocess.Popen:
+    """Start a perception node on the CPU."""
+    return subprocess.Popen(
+        [sys.executable, '-c', _NODE, '--ros-args', '-r', f'__node:={name}', '-p',
+         f'model:={model}', '-p', 'device:=cpu', *arguments, '--log-level', 'warn'],
+        start_new_session=True)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` holds, or end."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit('the node answered no image')
+        time.sleep(0.05)
