@@ -74,6 +74,17 @@ def test_a_run_learns_from_it_and_can_go_on_without_its_file(teacher, tmp_path):
     assert model.recipe['teacher'] == 'big.safetensors'
 
 
+def test_a_card_says_which_teacher_it_was(teacher, tmp_path):
+    assert train(tmp_path / 'run', '--set', 'distillation=0.7', '--teacher', str(teacher)) == 0
+    sha256 = model_file.load(teacher).sha256
+    teacher.unlink()
+    assert cli.main(['ship', str(tmp_path / 'run'), '--device', 'cpu', '--output',
+                     str(tmp_path / 'small.safetensors')]) == 0
+    card = (tmp_path / 'small.md').read_text()
+    assert f'| learned from | big.safetensors, SHA-256 `{sha256}` |' in card
+    assert '--set teacher=big.safetensors' in card and str(tmp_path) not in card
+
+
 def test_a_pupil_of_a_sure_teacher_comes_to_answer_as_it_does(tmp_path):
     """Whatever the labels say: half of the classes have changed their names."""
     assert train(tmp_path / 'teacher', '--epochs', '20') == 0

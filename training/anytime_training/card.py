@@ -25,14 +25,15 @@ NOTES = {
 
 
 def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluation],
-         config: TrainConfig, train_images: int | None,
+         config: TrainConfig, train_images: int | None, teacher_sha256: str,
          options: dict[str, str | bool | None]) -> str:
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
     `evaluation` is that of the very weights in it, `held` are those of the same answers with
-    hysteresis, `train_images` is how many it was trained on,
-    if that is known, and `options` are those of `anytime ship` that say what it is.
+    hysteresis, `train_images` is how many it was trained on, if that is known, `teacher_sha256` is
+    of the model file that it learned from, if any, and `options` are those of `anytime ship` that
+    say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
     kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
@@ -55,7 +56,7 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 | measured on | {evaluation.images} test images of {evaluation.dataset}, with the weights in this \
 file |
 | recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
-{recipe(config) or 'else the standard one'} |
+{recipe(config) or 'else the standard one'} |{_teacher(config, teacher_sha256)}
 | answers | {_answers(model.carry)} |
 
 ## Quality
@@ -95,6 +96,11 @@ def _few(class_ids: tuple[str, ...]) -> str:
 def _count(train_images: int | None) -> str:
     return ('training images, their number not recorded,' if train_images is None else
             f'{train_images} training images')
+
+
+def _teacher(config: TrainConfig, sha256: str) -> str:
+    name = Path(config.teacher).name
+    return f'\n| learned from | {name}, SHA-256 `{sha256}` |' if config.teacher else ''
 
 
 def _answers(carry: tuple[float, ...]) -> str:

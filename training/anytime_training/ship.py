@@ -12,6 +12,7 @@ from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
 from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
 from anytime_training.settings import read_config_file
+from anytime_training.teacher import TEACHER
 import torch
 from tqdm import tqdm
 
@@ -59,7 +60,9 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     said = {'--half': half, '--data-name': name, '--data-note': note}
     # The data of today tell of those it was trained on only where these are known to be the same.
     trained_on = len(split(config, dataset)[0].train) if (run / DATA).exists() else None
-    text = card(shipped, output.stat().st_size, evaluation, held, config, trained_on, said)
+    teacher = model_file.load(run / TEACHER).sha256 if config.teacher else ''
+    text = card(shipped, output.stat().st_size, evaluation, held, config, trained_on, teacher,
+                said)
     beside = output.with_suffix('.md')
     write_atomically(beside, lambda temporary: temporary.write_text(text, encoding='utf-8'))
     return output, beside
