@@ -59,5 +59,5 @@ def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + WAIT_S
     while not condition():
         if time.monotonic() > end:
-            sys.exit('the node answered no image')
+            sys.exit(f'nothing happened for {WAIT_S:g} s')
         time.sleep(0.05)

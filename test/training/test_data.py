@@ -216,7 +216,7 @@ def test_export_does_not_mix_data_sets(tmp_path):
     fewer = data.Dataset('few', digits.class_ids, few.train, few.test.subset(torch.arange(19)))
     for _ in range(2):  # again after an export that was cut short
         assert data.export(few, tmp_path) == 40
-    with pytest.raises(ValueError, match='0019.png is no file of this data set'):
+    with pytest.raises(ValueError, match='0019.png is no picture of this data set'):
         data.export(fewer, tmp_path)
     assert len(list(tmp_path.rglob('*.png'))) == 40
 

@@ -27,7 +27,8 @@ def two_processes(*arguments, program=('-m', 'anytime_training')):
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
-    options = [*OPTIONS, *MANY]
+    assert cli.main(['train', '--output', str(tmp_path / 'teacher'), *OPTIONS]) == 0
+    options = [*OPTIONS, *MANY, '--teacher', str(tmp_path / 'teacher')]
     assert cli.main(['train', '--output', str(tmp_path / 'one'), *options]) == 0
     done = two_processes('train', '--output', tmp_path / 'two', *options)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 import warnings
 
+from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training import cli, train
 from anytime_training.config import TrainConfig
@@ -9,6 +10,7 @@ from anytime_training.graphed import GraphedStep
 from anytime_training.optimiser import make_optimiser
 from anytime_training.phases import plan, set_phase
 from anytime_training.step import make_step, Step
+from anytime_training.teacher import Teacher
 from anytime_training.weights import sieve
 import pytest
 from runs_on_digits import same_weights, weights_of
@@ -39,15 +41,17 @@ def pretended(optimiser, captures):
 
 def graphed(arguments, capture):
     """Return the step for the arguments of `make_step`, captured by `capture`."""
-    return GraphedStep(Step(*arguments[:4]), arguments[3], capture)
+    return GraphedStep(Step(*arguments[:4], *arguments[5:]), arguments[3], capture)
 
 
 def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
     captures = []
-    assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
+    assert cli.main(['train', '--output', str(tmp_path / 'teacher'), *OPTIONS]) == 0
+    options = [*OPTIONS, '--teacher', str(tmp_path / 'teacher')]
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
     monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
         arguments, pretended(arguments[3], captures)))
-    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *OPTIONS]) == 0
+    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *options]) == 0
     assert len(captures) == 2  # one for each phase
     assert same_weights(tmp_path / 'run', tmp_path / 'replayed')
     logs = [(tmp_path / name / 'n1' / 'log.csv').read_text().splitlines()
@@ -120,7 +124,7 @@ def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
 
     def make(*arguments):
         asked.append(arguments[4])
-        return Step(*arguments[:4])
+        return Step(*arguments[:4], *arguments[5:])
     monkeypatch.setattr(train, 'make_step', make)
     for number, option in enumerate(([], ['--no-graph'])):
         assert cli.main(['train', '--output', str(tmp_path / str(number)), *OPTIONS, *option]) == 0
@@ -133,12 +137,14 @@ def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
 def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision, optimiser, lr):
     torch.backends.cudnn.deterministic = True
     config = TrainConfig.of({'dataset': 'digits', 'precision': precision, 'mixup': 0.2,
-                             'optimiser': optimiser})
+                             'optimiser': optimiser, 'distillation': 0.5})
     draws = torch.Generator().manual_seed(1)
     batches = [(torch.randn(32, 3, 8, 8, generator=draws).cuda(),
                 torch.randint(10, (32,), generator=draws).cuda(), torch.rand(12).cuda(),
                 torch.randint(10, (32,), generator=draws).cuda(),
                 torch.rand(32, generator=draws).cuda()) for _ in range(12)]
+    knowing = Model.bare(AnytimeNetwork(1, 8, 10, input_size=8).eval())
+    teacher = Teacher(knowing, knowing.preprocessing, torch.device('cuda'))
     networks, losses = [], []
     for make in (Step, make_step):
         torch.manual_seed(0)
@@ -147,7 +153,7 @@ def test_on_a_gpu_the_graph_takes_the_steps_that_are_run_without(precision, opti
         phase, = plan('joint', network, sieve(12).cuda())
         optimiser = make_optimiser(network, phase, config)
         set_phase(network, phase)
-        step = make(config, network, phase, optimiser)
+        step = make(config, network, phase, optimiser, teacher=teacher)
         assert isinstance(step, GraphedStep) == (make is make_step)
         found = []
         with warnings.catch_warnings():

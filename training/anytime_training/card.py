@@ -25,15 +25,14 @@ NOTES = {
 
 
 def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluation],
-         config: TrainConfig, train_images: int | None, teacher_sha256: str,
+         config: TrainConfig, train_images: int | None,
          options: dict[str, str | bool | None]) -> str:
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
     `evaluation` is that of the very weights in it, `held` are those of the same answers with
-    hysteresis, `train_images` is how many it was trained on, if that is known, `teacher_sha256` is
-    of the model file that it learned from, if any, and `options` are those of `anytime ship` that
-    say what it is.
+    hysteresis, `train_images` is how many it was trained on, if that is known, and `options` are
+    those of `anytime ship` that say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
     kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
@@ -56,7 +55,7 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 | measured on | {evaluation.images} test images of {evaluation.dataset}, with the weights in this \
 file |
 | recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
-{recipe(config) or 'else the standard one'} |{_teacher(config, teacher_sha256)}
+{recipe(config) or 'else the standard one'} |{_teacher(config)}
 | answers | {_answers(model.carry)} |
 
 ## Quality
@@ -98,9 +97,9 @@ def _count(train_images: int | None) -> str:
             f'{train_images} training images')
 
 
-def _teacher(config: TrainConfig, sha256: str) -> str:
-    name = Path(config.teacher).name
-    return f'\n| learned from | {name}, SHA-256 `{sha256}` |' if config.teacher else ''
+def _teacher(config: TrainConfig) -> str:
+    name, sha256 = Path(config.teacher).name, config.teacher_sha256
+    return f'\n| learned from | {name}, SHA-256 `{sha256}` |' if name else ''
 
 
 def _answers(carry: tuple[float, ...]) -> str:

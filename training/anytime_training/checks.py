@@ -88,6 +88,7 @@ def check_use(config: 'TrainConfig') -> None:
         'calibration_images': (config.calibrate, 'calibrate is true'),
         'distillation': (not one_by_one or config.teacher, f'{together}, or there is a teacher'),
         'teacher': (config.distillation, 'distillation is above 0'),
+        'teacher_sha256': (config.teacher, 'there is a teacher'),
         'gradient_equilibrium': (not one_by_one, together),
         'strategy': (not one_by_one or config.strategy == 'none', together),
         'weights': (not one_by_one, together),
@@ -170,6 +171,13 @@ def _check_boosted(config: 'TrainConfig') -> None:
     if len(config.units_per_block) > 1:
         raise ValueError('boosted is True, but the networks of a sequence are trained one by '
                          'one; set carry=1')
+
+
+def check_classes(who: str, class_ids: tuple[str, ...], of_data: tuple[str, ...]) -> None:
+    """Raise ValueError unless `who`, a model with `class_ids`, answers the classes of the data."""
+    if class_ids != of_data:
+        raise ValueError(f'the {who} answers {", ".join(class_ids)}, but the data have the '
+                         f'classes {", ".join(of_data)}; they must be the same')
 
 
 def check_choice(name: str, value: str, allowed: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from anytime_perception.engine import choose_device
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
+from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.lock import locked
@@ -57,9 +58,7 @@ def evaluate(arguments: Namespace) -> None:
         folder = read_config_file(run / CONFIG).get('data', '')
     dataset = data.load(name, folder, model.preprocessing.size, arguments.download,
                         lambda text: print(text, file=sys.stderr))
-    if dataset.class_ids != model.class_ids:
-        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but {name} has the '
-                         f'classes {", ".join(dataset.class_ids)}')
+    check_classes('model', model.class_ids, dataset.class_ids)
     difference = changed_data(run, dataset) if run.is_dir() else ''
     if difference:
         print(f'anytime evaluate: warning: the run was begun with other data ({difference}), so '
@@ -152,8 +151,7 @@ def _readable(value) -> str:
 def profile(arguments: Namespace) -> None:
     """Measure the latency of every exit on this device and write it beside the model."""
     from anytime_training import profiling  # for the robot: needs no data sets
-    path = Path(arguments.model)
-    path = path / MODEL if path.is_dir() else path
+    path = model_path(arguments.model)
     result = profiling.profile(
         path, arguments.images, arguments.rate, device=arguments.device,
         threads=arguments.threads, runner=arguments.runner, precision=arguments.precision)

@@ -50,6 +50,7 @@ class TrainConfig:
         0: see phases.py, objective.py and averaging.py.
     teacher: model file of a trained network, or folder of its run, from whose answers all exits
         learn by the share of distillation; '' for their own last one, from which the others do.
+    teacher_sha256: of that file; where it is given, the file must be the one, else it is noted.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
     carry: how much of the answer before each exit's carries over, from 0 (each exit answers alone)
         to 1 (the product of all so far); see `anytime_perception.carried_answer`.
@@ -100,6 +101,7 @@ class TrainConfig:
     gradient_equilibrium: bool = False
     distillation: float = 0.0
     teacher: str = ''
+    teacher_sha256: str = ''
     label_smoothing: float = 0.0
     mixup: float = 0.0
     average: float = 0.0

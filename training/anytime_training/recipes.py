@@ -1,7 +1,6 @@
 """What the recipes of runs differ in, so that only like is averaged and compared."""
 
 from dataclasses import fields
-from pathlib import Path
 
 from anytime_training.config import TrainConfig
 from anytime_training.phases import ONE_BY_ONE
@@ -11,7 +10,7 @@ from anytime_training.strategies import STRATEGIES, STRATEGY_SETTINGS
 # Precision is of the last kind: auto is what is faster there, so a recipe is run in either.
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'side_channels', 'period',
               'backbone', 'weights', 'weights_base', 'exit_share', 'strategy', 'seed',
-              'validation', 'precision', 'compiled'}
+              'validation', 'precision', 'compiled', 'teacher'}
 # What there is nothing of in a network with one exit; what OPT shares with others is the rest.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
                      'late_exits'}
@@ -29,8 +28,9 @@ def recipe(config: TrainConfig) -> str:
 def recipe_of_optimal(config: TrainConfig) -> str:
     """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
     several = _OF_SEVERAL_EXITS | (set() if config.weights == 'optimal' else {'mode'})
-    alone = {'distillation'} if config.teacher else set()  # which has one exit learn, too
-    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS | several - alone)
+    if config.teacher:
+        several = several - {'distillation'}  # a single exit learns from a teacher as well
+    return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS | several)
 
 
 def strategy_settings(config: TrainConfig) -> str:
@@ -54,8 +54,8 @@ def _text(name: str, value) -> str:
         return f'{value} {name}'
     if name == 'pretrained':
         return 'pretrained'  # not where the weights were
-    if name == 'teacher':
-        return f'teacher {Path(value).stem}'
+    if name == 'teacher_sha256':
+        return f'teacher {value[:8]}'  # another file of the same name is another teacher
     words = name.replace('_', ' ')
     if isinstance(value, bool):
         return words if value else f'no {words}'

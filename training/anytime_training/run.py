@@ -1,6 +1,8 @@
 """A training run: a folder with its configuration, its networks and its model file."""
 
+from dataclasses import replace
 import json
+import os
 from pathlib import Path
 
 from anytime_perception import model_file
@@ -19,7 +21,8 @@ from anytime_training.pretrained import (
 from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
 from anytime_training.strategies import make_weights
-from anytime_training.teacher import adopt, load_teacher, TEACHER, Teacher
+from anytime_training.teacher import (
+    adopt, check_teacher, load_teacher, TEACHER, Teacher)
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
@@ -36,7 +39,16 @@ def is_complete(folder: Path) -> bool:
 
 def model_path(path: str | Path) -> Path:
     """Return the model file at `path`, a file or the folder of a run."""
-    return Path(path) / MODEL if Path(path).is_dir() else Path(path)
+    path = Path(os.path.expanduser(path))  # Path's own raises for users that there are not
+    return path / MODEL if path.is_dir() else path
+
+
+def check_new(config: TrainConfig) -> None:
+    """Raise ValueError for mistakes that show before a run with `config` starts."""
+    check_use(config)
+    check_backbone(config)
+    if config.teacher:
+        check_teacher(model_path(config.teacher), config)
 
 
 def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
@@ -56,10 +68,9 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     path = folder / CONFIG
     if not path.exists():
         config = TrainConfig.of(values)
-        check_use(config)
-        check_backbone(config)
+        check_new(config)
         if config.teacher:
-            adopt(model_path(config.teacher), folder, config.input_size)
+            config = replace(config, teacher_sha256=adopt(model_path(config.teacher), folder))
         write_json(path, config.to_dict())
         return config
     if not resume:
@@ -83,11 +94,13 @@ def changed_setting(before: TrainConfig, values: dict) -> str:
     """
     Return what `before` has other than `values`, the first only, as 'epochs 1, not 2'; '' if none.
 
-    Where the data are is left out. Values are as of `TrainConfig.to_dict`.
+    Where the data are is left out. Values are as of `TrainConfig.to_dict`; a hash that is not
+    given may be any.
     """
     had = before.to_dict()
+    free = {'data', *(() if values.get('teacher_sha256') else ('teacher_sha256',))}
     return next((f'{key} {had[key]!r}, not {value!r}' for key, value in values.items()
-                 if key != 'data' and had[key] != value), '')
+                 if key not in free and had[key] != value), '')
 
 
 @flushed_denormals()
@@ -113,7 +126,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     teacher = None if not config.teacher else Teacher(
-        load_teacher(folder / TEACHER, dataset.class_ids), preprocessing, device)
+        load_teacher(folder, dataset.class_ids), preprocessing, device)
     networks = []
     for number, name in enumerate(config.names):
         first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
@@ -215,10 +228,11 @@ def _load_data(folder: Path, config: TrainConfig,
         parts = split(config, dataset)
         _check_batches(config, len(parts[0].train))
         if config.teacher:
-            load_teacher(folder / TEACHER, dataset.class_ids)
+            load_teacher(folder, dataset.class_ids)
     except ValueError:
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
-            (folder / CONFIG).unlink(missing_ok=True)  # so that it can be started with others
+            for name in (CONFIG, TEACHER):  # so that it can be started with others
+                (folder / name).unlink(missing_ok=True)
         raise
     if not path.exists():
         write_json(path, data.fingerprint(dataset))

@@ -8,11 +8,11 @@ from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_training import data
 from anytime_training.card import card
+from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
 from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
 from anytime_training.settings import read_config_file
-from anytime_training.teacher import TEACHER
 import torch
 from tqdm import tqdm
 
@@ -41,9 +41,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     config = TrainConfig.of(read_config_file(run / CONFIG))
     place = place or config.data
     dataset = data.load(config.dataset, place, config.input_size, warn=tqdm.write)
-    if dataset.class_ids != model.class_ids:
-        raise ValueError(f'the model answers {", ".join(model.class_ids)}, but the data have the '
-                         f'classes {", ".join(dataset.class_ids)}')
+    check_classes('model', model.class_ids, dataset.class_ids)
     difference = changed_data(run, dataset)
     if difference:  # the test images of these may be among those that it was trained on
         raise ValueError(f'the run in {run} was begun with other data: {difference}. Name them '
@@ -60,9 +58,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     said = {'--half': half, '--data-name': name, '--data-note': note}
     # The data of today tell of those it was trained on only where these are known to be the same.
     trained_on = len(split(config, dataset)[0].train) if (run / DATA).exists() else None
-    teacher = model_file.load(run / TEACHER).sha256 if config.teacher else ''
-    text = card(shipped, output.stat().st_size, evaluation, held, config, trained_on, teacher,
-                said)
+    text = card(shipped, output.stat().st_size, evaluation, held, config, trained_on, said)
     beside = output.with_suffix('.md')
     write_atomically(beside, lambda temporary: temporary.write_text(text, encoding='utf-8'))
     return output, beside

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 
-from anytime_training.checks import check_use
 from anytime_training.config import TrainConfig
-from anytime_training.run import changed_setting, CONFIG, is_complete
+from anytime_training.run import changed_setting, check_new, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
 
 _POLL_S = 0.2
@@ -87,7 +86,7 @@ def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
         configs.append(config)
         stored = job.folder / CONFIG
         if not stored.exists():
-            check_use(config)
+            check_new(config)
             continue
         difference = changed_setting(
             TrainConfig.of(read_config_file(stored)), config.to_dict())

@@ -1,44 +1,60 @@
 """
 A trained network as the teacher of another (knowledge distillation, Hinton et al. 2015).
 
-It looks at the very images that are learned from, varied as they are (Beyer et al., CVPR 2022).
+It is asked about the very images that are learned from, varied as they are (Beyer et al., CVPR
+2022).
 """
 
+import hashlib
 from pathlib import Path
 import shutil
 
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_perception.images.preprocessing import Preprocessing
+from anytime_training.checks import check_classes
+from anytime_training.config import TrainConfig
 import torch
 from torch import Tensor
 
 TEACHER = 'teacher.safetensors'  # its copy in the folder of a run, so that this can go on anywhere
 
 
-def adopt(path: Path, folder: Path, input_size: int) -> None:
+def check_teacher(path: Path, config: TrainConfig) -> None:
     """
-    Copy the model file at `path` into `folder`, for a run that learns from it.
+    Raise ValueError if the model file at `path` cannot teach a run with `config`.
 
-    Raises
-    ------
-    ValueError: if it is no model file, or takes images of another size than the run.
-    OSError: if it cannot be written.
-
+    To be called before it starts: a mistake shall not leave half a run behind.
     """
-    size = _load(path).preprocessing.size
-    if size != input_size:
-        raise ValueError(f'the teacher {path} takes images of {size} pixels a side, but '
-                         f'input_size is {input_size}; they must be the same')
-    write_atomically(folder / TEACHER, lambda copy: shutil.copyfile(path, copy))
-
-
-def load_teacher(path: Path, class_ids: tuple[str, ...]) -> model_file.Model:
-    """Return the model file at `path`; raise ValueError if it does not answer `class_ids`."""
     model = _load(path)
-    if model.class_ids != class_ids:
-        raise ValueError(f'the teacher answers {", ".join(model.class_ids)}, but the data have '
-                         f'the classes {", ".join(class_ids)}; they must be the same')
+    size, sha256, recipe = model.preprocessing.size, model.sha256, model.recipe
+    if size != config.input_size:
+        raise ValueError(f'the teacher {path} takes images of {size} pixels a side, but '
+                         f'input_size is {config.input_size}; they must be the same')
+    if config.teacher_sha256 not in ('', sha256):
+        raise ValueError(f'the teacher {path} has the SHA-256 {sha256}, but teacher_sha256 is '
+                         f'{config.teacher_sha256}; name the file that this is of, or leave it '
+                         'out')
+    if recipe.get('weights') == 'optimal' and recipe.get('exit_share') != 1:
+        raise ValueError(f'the teacher {path} is OPT of an exit before its last, which has '
+                         'learned nothing that it could teach; name another one')
+    if config.validation and recipe.get('dataset') == config.dataset and not recipe.get(
+            'validation'):
+        raise ValueError(f'the teacher {path} has learned from the images that --validation holds '
+                         'back here; train it with --validation, too')
+
+
+def adopt(path: Path, folder: Path) -> str:
+    """Copy the model file at `path` into `folder`, and return its SHA-256."""
+    copy = folder / TEACHER
+    write_atomically(copy, lambda temporary: shutil.copyfile(path, temporary))
+    return hashlib.sha256(copy.read_bytes()).hexdigest()
+
+
+def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> model_file.Model:
+    """Return the teacher in `folder`; raise ValueError if it does not answer `class_ids`."""
+    model = _load(folder / TEACHER)
+    check_classes('teacher', model.class_ids, class_ids)
     return model
 
 
@@ -61,7 +77,10 @@ class Teacher:
         self._carry = model.carry or (0.0,) * len(model.network.exits)
         theirs = model.preprocessing
         self._scale = preprocessing.scale / theirs.scale
-        self._shift = ((preprocessing.mean - theirs.mean) / theirs.scale).to(device)
+        # What was subtracted from a pixel has been moved along with it: only what means differ by
+        # all over the picture can be put right.
+        difference = (preprocessing.mean - theirs.mean).mean(dim=(1, 2), keepdim=True)
+        self._shift = (difference / theirs.scale).to(device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:

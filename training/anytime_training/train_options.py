@@ -53,9 +53,9 @@ def add_train(subparsers) -> None:
                        help="put exits on torchvision's network, in place of the paper's")
     train.add_argument('--pretrained', metavar='FILE',
                        help="state dict of torchvision's network, as torch.save writes it")
-    train.add_argument('--teacher', metavar='FILE',
-                       help='model file of a better network for the same classes, from whose '
-                            'answers all exits learn, by the share of --set distillation')
+    train.add_argument('--teacher', metavar='FILE_OR_RUN',
+                       help='model file, or run, of a better network for the same classes, from '
+                            'whose answers all exits learn, by the share of --set distillation')
     train.add_argument('--mode', choices=MODES,
                        help="joint trains all exits at once (the paper's way); mixed the last "
                             'alone first, then all; midfeat the last, then heads on what it '

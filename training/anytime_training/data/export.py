@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from anytime_perception.images.pictures import find_pictures
 from anytime_training.data.image_set import Dataset
 import cv2
 from torch import Tensor
@@ -16,15 +17,14 @@ def export(dataset: Dataset, folder: str | Path) -> int:
 
     Raises
     ------
-    ValueError: if there are other files, which would become part of the data set.
+    ValueError: if there are other pictures, which would become part of the data set.
     OSError: if a file cannot be written.
 
     """
     images = {Path(folder, name): image for name, image in _files(dataset)}
-    strangers = [path for path in sorted(Path(folder).rglob('*'))
-                 if path not in images and not path.is_dir()]
+    strangers = [path for path in find_pictures(folder) if path not in images]
     if strangers:
-        raise ValueError(f'{strangers[0]} is no file of this data set, but would become one; '
+        raise ValueError(f'{strangers[0]} is no picture of this data set, but would become one; '
                          'choose another --output, or remove what is there')
     for path, image in images.items():
         path.parent.mkdir(parents=True, exist_ok=True)
