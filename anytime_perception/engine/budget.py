@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 import math
 
+_ENDLESS = 1e9  # seconds, thirty years: more is as good as inf, which every message can hold
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -40,4 +42,5 @@ class Budget:
 
     def deadline_for(self, arrival: float) -> float:
         """Return the absolute deadline of an image arriving at `arrival` (`time.monotonic`)."""
-        return min(arrival + self.seconds, self.deadline)
+        deadline = min(arrival + self.seconds, self.deadline)
+        return deadline if deadline - arrival < _ENDLESS else math.inf

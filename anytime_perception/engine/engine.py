@@ -91,6 +91,15 @@ class AnytimeEngine:
         return self._worker.failure
 
     @property
+    def stuck_for(self) -> float:
+        """
+        Seconds since the image in flight was begun, or an exit last answered; 0 without work.
+
+        A stage takes milliseconds: where this grows, a decoder, a driver or the device hangs.
+        """
+        return self._worker.stuck_for
+
+    @property
     def budget(self) -> Budget:
         """The standing budget, of images that come without one; seconds or None may be set."""
         return self._budget
@@ -176,8 +185,8 @@ class AnytimeEngine:
             what the image comes from, anything but None; it replaces the one of the same stream
             that still waits.
         exclusive :
-            taken before the images of other streams, and none of them stops it; those that waited
-            have a turn after it.
+            taken before the images of other streams, and none of them stops it; one of those has
+            a turn after it.
 
         """
         arrival = time.monotonic() if arrival is None else arrival

@@ -13,20 +13,26 @@ _PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, 
 _IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in it
 
 
-def measure_latency(model: Model, runner: Runner) -> np.ndarray:
-    """Warm up, then return the seconds from an image to each exit (passes, exits)."""
+def measure_latency(model: Model, runner: Runner) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Warm up, then measure how long an image takes.
+
+    Return the seconds from its arrival to each exit (passes, exits), and to where it was prepared
+    and the network began (passes,).
+    """
     image = np.random.default_rng(0).integers(0, 256, _IMAGE, dtype=np.uint8)
-    passes: list[list[float]] = []
+    passes: list[tuple[list[float], float]] = []
     end = time.monotonic() + _SECONDS
     while len(passes) < _PASSES + _WARM_UP_PASSES and (
             len(passes) <= _WARM_UP_PASSES or time.monotonic() < end):
         passes.append(_time_one(model, runner, image))
         time.sleep(_PAUSE)
-    return np.array(passes[_WARM_UP_PASSES:])
+    elapsed, prepared = zip(*passes[_WARM_UP_PASSES:])
+    return np.array(elapsed), np.array(prepared)
 
 
-def _time_one(model: Model, runner: Runner, image: np.ndarray) -> list[float]:
-    """Return the seconds from an image to each exit."""
+def _time_one(model: Model, runner: Runner, image: np.ndarray) -> tuple[list[float], float]:
+    """Return the seconds from an image to each exit, and to where it is prepared."""
     elapsed: list[float] = []
     arrival = time.monotonic()
 
@@ -34,5 +40,7 @@ def _time_one(model: Model, runner: Runner, image: np.ndarray) -> list[float]:
         elapsed.extend([time.monotonic() - arrival] * len(answers))
         return True
 
-    runner.run(model.preprocessing(image), answered)
-    return elapsed
+    images = model.preprocessing(image)
+    prepared = time.monotonic() - arrival
+    runner.run(images, answered)
+    return elapsed, prepared

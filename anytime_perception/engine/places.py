@@ -20,7 +20,7 @@ class Places:
     def __init__(self):
         self._waiting: dict[Hashable, ImagePass] = {}
         self._since: dict[Hashable, float] = {}  # arrival of the first image that was replaced
-        self._passed_over = False  # whether an exclusive image was the last, and others waited
+        self._passed_over = False  # whether an exclusive image was the last
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -38,14 +38,13 @@ class Places:
         Take the exclusive image, else that with the earliest deadline.
 
         A stream whose images are replaced while they wait keeps the deadline of the first, one
-        without deadlines has some patience, and after an exclusive image others that waited have
-        a turn, so that none waits for ever.
+        without deadlines has some patience, and after an exclusive image one of another kind has
+        a turn if it waits by then, so that none waits for ever.
         """
         taken = min(self._waiting.values(), key=lambda waiting: (
             waiting.exclusive == self._passed_over, self._turn(waiting)))
         del self._waiting[taken.stream]
-        self._passed_over = taken.exclusive and not all(
-            waiting.exclusive for waiting in self._waiting.values())
+        self._passed_over = taken.exclusive
         return taken
 
     def _turn(self, waiting: ImagePass) -> float:

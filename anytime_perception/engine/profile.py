@@ -29,32 +29,41 @@ class LatencyProfile:
 
     """
 
-    def __init__(self, elapsed: np.ndarray):
-        """Start from `elapsed` (passes, exits), seconds from arrival to each exit."""
+    def __init__(self, elapsed: np.ndarray, prepared: Sequence[float] | None = None):
+        """
+        Start from `elapsed` (passes, exits), seconds from arrival to each exit.
+
+        After `prepared` (passes,) of these the image was prepared and the network began.
+        """
+        prepared = np.zeros(len(elapsed)) if prepared is None else np.asarray(prepared)
         typical = np.median(elapsed, axis=0)
         self.quickest = float(np.min(elapsed[:, 0]))
         self._since_first = typical - typical[0]
-        self._typical_first = max(float(typical[0]), 1e-9)
+        # What the network alone takes: a camera's images may take much longer to prepare than
+        # those that were measured at start, without any step being slower for it.
+        self._typical_first = max(float(np.median(elapsed[:, 0] - prepared)), 1e-9)
         # Exits that are reported together have no step between them.
         self._typical_step = np.diff(typical, prepend=0.0)
         self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
         self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_RECENT)
-        for row in elapsed:
-            self._remember(row)
+        for row, begun in zip(elapsed, prepared):
+            self._remember(row, begun)
         self._refresh()
 
-    def learn(self, elapsed: Sequence[float], queued: float = 0.0) -> None:
+    def learn(self, elapsed: Sequence[float], queued: float = 0.0,
+              prepared: float | None = None) -> None:
         """
         Learn from one pass: seconds from arrival to each of the exits it reached, in order.
 
         `queued` seconds of these it waited for other images; they say nothing of this device.
+        After `prepared`, by default `queued`, the image was prepared and the network began.
         """
         if len(elapsed):
             elapsed = np.asarray(elapsed) - queued
             self.quickest = min(self.quickest, float(elapsed[0]))
-            self._remember(elapsed)
+            self._remember(elapsed, 0.0 if prepared is None else prepared - queued)
             if time.monotonic() > self._refreshed + _REFRESH_SECONDS:
                 self._refresh()
 
@@ -67,13 +76,13 @@ class LatencyProfile:
         reached = int(np.searchsorted(self.p99, seconds, side='right'))
         return reached - 1 if reached else None
 
-    def _remember(self, elapsed: Sequence[float]) -> None:
+    def _remember(self, elapsed: Sequence[float], prepared: float) -> None:
         last = len(elapsed) - 1
         self._first.append(elapsed[0])
         if self._since_first[last] == 0:
             # No step to learn from. The first exit's pace stands for the others', or steps that
             # were slow once, and so are not tried any more, would count as slow for ever.
-            self._pace.append(elapsed[0] / self._typical_first)
+            self._pace.append((elapsed[0] - prepared) / self._typical_first)
             self._step_pace.append(self._pace[-1])
         else:
             self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
@@ -99,4 +108,6 @@ def _bound(values: Sequence[float]) -> float:
     The 99th percentile of these values themselves would be too low for the next one, the more so
     the fewer they are.
     """
-    return float(np.quantile(values, 0.99, method='weibull'))
+    # np.quantile has this as method='weibull', but not in the NumPy of Ubuntu 22.04.
+    place = 0.99 * (len(values) + 1) - 1
+    return float(np.interp(place, np.arange(len(values)), np.sort(values)))

@@ -38,7 +38,7 @@ class Refiner:
         self.confidence: float | None = None
         self.hysteresis = 1.0
         self.failures_in_a_row = 0
-        self.profile = LatencyProfile(measure_latency(model, runner))
+        self.profile = LatencyProfile(*measure_latency(model, runner))
 
     def refine(self, image_pass: ImagePass, queued: float, superseded: Callable[[], bool],
                closing: Callable[[], bool]) -> None:
@@ -54,6 +54,7 @@ class Refiner:
 
         """
         elapsed: list[float] = []  # until each exit so far
+        prepared: float | None = None  # until the network began
         carry = self._model.carry
         carried = CarriedAnswer(carry) if carry else None
         held = HeldAnswer(self.hysteresis) if self.hysteresis > 1 else None
@@ -75,6 +76,7 @@ class Refiner:
         try:
             image = image_pass.image
             images = self._model.preprocessing(image() if callable(image) else image)
+            prepared = time.monotonic() - image_pass.arrival
             try:
                 self.runner.run(images, answered)
             except Exception:
@@ -82,7 +84,7 @@ class Refiner:
                 raise
             self.failures_in_a_row = 0
         finally:
-            self.profile.learn(elapsed, queued)
+            self.profile.learn(elapsed, queued, prepared)
 
     def _add(self, image_pass: ImagePass, answers: Sequence[np.ndarray],
              classes: Sequence[int], exit_index: int, now: float,

@@ -79,6 +79,17 @@ class Worker:
             self.close()
             raise
 
+    @property
+    def stuck_for(self) -> float:
+        """Seconds since the image in flight was begun, or an exit last answered; 0 if none is."""
+        since, current = self.answers.started, self.answers.current
+        if current is None or since < self.idle_since:
+            return 0.0
+        newest = current.newest
+        if newest is not None:
+            since = max(since, newest.arrival + newest.elapsed)
+        return time.monotonic() - since
+
     def put(self, image_pass: ImagePass) -> None:
         """
         Put an image into its stream's place; one that waits there ends without an answer.

@@ -57,7 +57,8 @@ class CameraTopic:
         self._reliability = ''          # of the newest
         self._made = 0                  # how many were made
         self._receiving = 0             # the newest that an image came through
-        self._sent: int | None = None   # when the last image was, which no other image was
+        self._sent: int | tuple[int, int] | None = None  # when the last image was, or its stamp
+        self._explained = 0.0           # when silence was last looked into
         self.heard = time.monotonic()
         self._suit()
 
@@ -65,7 +66,9 @@ class CameraTopic:
         """Suit the publishers there are now; complain where nothing comes."""
         self._destroy(self._subscriptions[:-1])
         self._suit()
-        if time.monotonic() > self.heard + _PATIENCE:
+        now = time.monotonic()
+        if now > max(self.heard, self._explained) + _PATIENCE:
+            self._explained = now
             self._explain_silence()
 
     def close(self) -> None:
@@ -117,8 +120,9 @@ class CameraTopic:
         """Take a message that came through subscription `number`."""
         if number < self._receiving:
             return  # a newer one receives by now
-        sent = info.get('source_timestamp')
-        again = number > self._receiving and sent is not None and sent == self._sent
+        stamp = message.header.stamp
+        sent = info.get('source_timestamp') or (stamp.sec, stamp.nanosec)
+        again = number > self._receiving and sent == self._sent != (0, 0)
         self._receiving, self._sent, self.heard = number, sent, time.monotonic()
         if not again:
             self._take(message)
@@ -129,10 +133,13 @@ class CameraTopic:
             self._suit()
             return
         policy = qos_policy_name_from_kind(event.last_policy_kind)
+        advice = ('set the parameter reliability to match or best_effort, or give the camera the '
+                  'QoS reliable' if event.last_policy_kind == QoSPolicyKind.RELIABILITY else
+                  f'leave the parameter qos_overrides.{self.full_name}.subscription.'
+                  f'{policy.lower()} out, or give the camera that QoS')
         self._warn(
             f'qos {self._name}', f'no image can come from a publisher of {self.full_name}: its '
-            f'QoS offers less than this node asks for ({policy}); set the parameter reliability '
-            'to match or best_effort, or give the camera the QoS reliable')
+            f'QoS offers less than this node asks for ({policy}); {advice}')
 
     def _explain_silence(self) -> None:
         """Say once why no image may have come for some time, and what to do."""
@@ -145,12 +152,13 @@ class CameraTopic:
                      if set(types) & set(kinds) and node.count_publishers(other)
                      and not other.startswith(f'{node.get_fully_qualified_name()}/')]
             self._warn(f'nobody {self._name}', f'nobody publishes {name}; topics with images are: '
-                       f'{", ".join(there) or "none"}; remap image to the topic of the camera '
-                       '(launch argument image:=TOPIC)')
+                       f'{", ".join(there) or "none"}; remap {self._name} to the topic of the '
+                       'camera (launch argument image:=TOPIC), or name it in the parameter '
+                       'image_topics')
         elif not any(kinds.get(kind) == self._transport for kind in others):
             kind = next((kinds[kind] for kind in others if kind in kinds), None)
             advice = (f'set the parameter image_transport to {kind}' if kind else
-                      'remap image to a topic of images')
+                      f'remap {self._name} to a topic of images')
             self._warn(f'type {self._name}', f'{name} carries {", ".join(sorted(others))}, and '
                        f'image_transport is {self._transport}; {advice}')
         else:

@@ -126,25 +126,28 @@ class AnytimeClient:
             response.expected_latency_ms / 1e3, response.expected_p99_ms / 1e3,
             response.expected_accuracy, response.message)
 
-    def preempt(self, *, image_topic: str = '', timeout: float | None = None,
-                ) -> Refinement | None:
+    def preempt(self, *, image_topic: str = '', max_age: float = math.inf,
+                timeout: float | None = None) -> Refinement | None:
         """
         Demand the answer now: return the newest there is, and stop the image in flight.
 
-        None where nothing was answered yet. Of several cameras, `image_topic` says which is meant,
-        by default all of them. `timeout` is how long to wait, by default the client's.
+        None where nothing was answered yet, or only of an image that arrived more than `max_age`
+        seconds ago: where the camera has died, the newest answer may be of any age. Of several
+        cameras, `image_topic` says which is meant, by default all of them. `timeout` is how long
+        to wait, by default the client's.
 
         Raises
         ------
-        PerceptionError: if the node is not there, does not answer in time, is not active, or has
-            no such camera.
+        PerceptionError: if the node is not there, does not answer in time, is not active, has no
+            such camera, or has a network that failed for good.
 
         """
         request = Preempt.Request(image_topic=image_topic)
         response = self._call(self._preempt_client, request, timeout)
         if not response.accepted:
             raise PerceptionError(response.message)
-        return response.refinement if response.success else None
+        fresh = response.success and response.age_ms <= max_age * 1e3
+        return response.refinement if fresh else None
 
     def classify(self, image: Image | CompressedImage, seconds: float | None, *,
                  on_refinement: Callable[[Refinement], None] | None = None,
@@ -195,6 +198,7 @@ class AnytimeClient:
 
     def _take_info(self, message: ModelInfo) -> None:
         self.info = message
+        self._goals.announced += 1
         self._informed.set()
 
     def _take_refinement(self, message: Refinement) -> None:

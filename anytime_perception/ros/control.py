@@ -27,6 +27,9 @@ class Control:
         if not self._node.active:
             response.message = 'the node is not active; activate it first'
             return response
+        if reason := why_given_up(self._node.engine):
+            response.message = reason
+            return response
         try:
             topics = self._cameras(request.image_topic)
         except ValueError as error:
@@ -54,6 +57,8 @@ class Control:
         response.expected_accuracy = math.nan
         if running is None:
             reason = 'the node is not configured; configure it first'
+        elif running.failure is not None:
+            reason = why_given_up(running)
         elif current_only and not node.active:
             reason = 'the node is not active; activate it first'
         elif current_only:
@@ -92,7 +97,8 @@ class Control:
             return str(error)
         changed = [self._node.engine.set_budget(budget_ms / 1e3, current_only=True, stream=topic)
                    for topic in topics]
-        return '' if any(changed) else 'no image is in flight'
+        return '' if any(changed) else \
+            'no image is in flight that has not been told to stop'
 
     def _cameras(self, name: str) -> Sequence[str]:
         """
@@ -125,6 +131,13 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
         return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes '
                 f'{running.profile.quickest * 1e3:.2f} ms on this device at best')
     return ''
+
+
+def why_given_up(running: engine.AnytimeEngine) -> str:
+    """Return why the engine answers nothing any more, and what to do; empty if it does."""
+    return '' if running.failure is None else (
+        f'the network failed again and again: {running.failure!r}; clean up and configure to try '
+        'anew')
 
 
 def doubt(running: engine.AnytimeEngine, budget_ms: float) -> str:

@@ -5,6 +5,7 @@ import os
 import resource
 import time
 
+from anytime_perception.ros.control import why_given_up
 from anytime_perception.ros.parameters import PARAMETERS
 from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -43,16 +44,19 @@ class Diagnostics:
         node = self._node
         if node.engine is None:
             return DiagnosticStatus.WARN, 'not configured'
-        if node.engine.failure is not None:
-            return DiagnosticStatus.ERROR, f'the network failed again and again: ' \
-                f'{node.engine.failure!r}; clean up and configure to try anew'
+        if reason := why_given_up(node.engine):
+            return DiagnosticStatus.ERROR, reason
+        patience = node.get_parameter('error_silence_s').value
+        if node.engine.stuck_for > patience:
+            return DiagnosticStatus.ERROR, \
+                f'an image was begun {node.engine.stuck_for:.0f} s ago, and nothing came of it'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
         topic = node.intake.quietest
         silence = time.monotonic() - topic.heard
-        if silence > node.get_parameter('error_silence_s').value:
+        if silence > patience:
             return DiagnosticStatus.ERROR, f'no image on {topic.full_name} for {silence:.0f} s'
         return self._compare_with_limits(statistics)
 

@@ -19,12 +19,21 @@ _FEEDBACK = QoSProfile(depth=200)
 
 
 class Goals:
-    """Sends goals of ~/classify to the node `name`, through a node that another thread serves."""
+    """
+    Sends goals of ~/classify to the node `name`, through a node that another thread serves.
+
+    Attributes
+    ----------
+    announced: how often the node has announced a model. It does so anew after it was started
+        again, and then knows nothing of the goals before.
+
+    """
 
     def __init__(self, node: Node, name: str, timeout: float):
         self._node = node
         self._name = name
         self._timeout = timeout
+        self.announced = 0
         self._client = ActionClient(
             node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK)
 
@@ -59,7 +68,7 @@ class Goals:
         result = self._wait_for_result(handle, seconds, stop)
         # A refinement that others should follow is what was there when the computation failed.
         if not result.success or result.refinement.status == Refinement.REFINING:
-            raise PerceptionError(result.message)
+            raise PerceptionError(result.message or f'{self._name} knows nothing of the image')
         return result.refinement
 
     def _wait_for_result(self, handle: ClientGoalHandle, seconds: float,
@@ -69,6 +78,7 @@ class Goals:
         future.add_done_callback(lambda _future: done.set())
         seen = looked = time.monotonic()
         end = seen + seconds + self._timeout
+        announced = self.announced
         while not done.wait(_LOOK_SECONDS if stop is None else _STOP_SECONDS):
             now = time.monotonic()
             if stop is not None and stop.is_set():
@@ -77,7 +87,9 @@ class Goals:
             if now > looked + _LOOK_SECONDS:
                 looked = now
                 # A server may look incomplete for a moment while others of its name come and go.
-                seen = now if self._client.server_is_ready() else seen
+                # One that announces a model anew has forgotten the goal, or ended it before.
+                again = 0 < announced < self.announced
+                seen = now if self._client.server_is_ready() and not again else seen
             if now > min(end, seen + self._timeout):
                 handle.cancel_goal_async()
                 raise (PerceptionError(f'{self._name} did not answer in time') if now > end else

@@ -71,6 +71,11 @@ class Settings:
             return f'{change.name} is read when the node is activated; deactivate it first'
         if change.name == 'budget_ms':
             return why_not(self._node.engine, change.value)
+        if change.name == 'speed_budgets':
+            try:
+                speed_table(change.value)
+            except ValueError as error:
+                return str(error)
         return parameters.reason_against(change.name, change.value)
 
     def _apply(self, name: str, value) -> None:

@@ -4,6 +4,7 @@ from concurrent.futures import Future
 import copy
 import dataclasses
 import gc
+import math
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,7 @@ from anytime_perception.model_file import Model
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
 import cv2
-from gated import gated_network
+from gated import gated_network, WAIT_SECONDS
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 import numpy as np
@@ -117,6 +118,31 @@ def test_preempt_returns_the_newest_and_stops_after_the_stage_in_flight(gated):
     assert not gates[2].was_reached()
     assert [(r.exit_index, r.status) for r in heard] == [
         (0, Status.REFINING), (0, Status.PREEMPTED)]
+
+
+def test_a_stage_that_hangs_shows(gated):
+    engine, gates = gated
+
+    def began_between():
+        """Return what is surely before and after the moment since when nothing happened."""
+        before, stuck_for, after = time.monotonic(), engine.stuck_for, time.monotonic()
+        return before - stuck_for - 1e-6, after - stuck_for + 1e-6
+    assert engine.stuck_for == 0
+    submitted = time.monotonic()
+    image_pass = engine.submit(IMAGE)
+    gates[0].wait_until_reached()
+    assert submitted < began_between()[1]
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    newest, (earliest, latest) = image_pass.newest, began_between()
+    assert earliest < newest.arrival + newest.elapsed < latest
+    engine.preempt()
+    assert image_pass.ended and engine.stuck_for > 0  # the stage goes on
+    gates[1].let_through()
+    end = time.monotonic() + WAIT_SECONDS
+    while engine.stuck_for and time.monotonic() < end:
+        time.sleep(0.001)
+    assert engine.stuck_for == 0
 
 
 def test_preempt_before_the_first_answer_gives_the_previous_image_s_and_stops_at_the_first(gated):
@@ -439,6 +465,8 @@ def test_a_standing_budget_may_be_set_as_seconds(engine):
 def test_an_absolute_deadline_is_one():
     assert Budget(2.0, deadline=11.0).deadline_for(10.0) == 11.0
     assert Budget(2.0, deadline=13.0).deadline_for(10.0) == 12.0
+    for endless in (Budget(sys.float_info.max), Budget(deadline=sys.float_info.max), Budget()):
+        assert endless.deadline_for(10.0) == math.inf  # which a message's float32 can hold
 
 
 @pytest.mark.parametrize('budget', [0, -1.0, float('nan'), Budget])

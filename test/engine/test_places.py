@@ -1,5 +1,6 @@
 """Who goes next: nobody waits for ever."""
 
+import itertools
 import math
 
 from anytime_perception.engine import Budget, ImagePass
@@ -40,3 +41,19 @@ def test_cameras_have_a_turn_between_goals_however_many_there_are(goals):
         taken.append(places.take().stream)
         places.put(ImagePass(None, 1.0 + turn, Budget(1e-3), stream='camera'))
     assert taken.count('camera') == 6
+
+
+@pytest.mark.parametrize('goals', [2, 8])
+def test_a_frame_that_comes_while_a_goal_runs_is_next(goals):
+    places, taken, now, frame = Places(), [], 0.0, 0.0
+    for goal in range(goals):
+        places.put(ImagePass(None, 0.0, Budget(), stream=goal, exclusive=True))
+    while places:
+        stream = places.take().stream
+        taken.append(stream)
+        now += 0.005 if stream == 'camera' else 0.040
+        while frame + 0.033 < now and len(taken) < 2 * goals:
+            frame += 0.033
+            places.put(ImagePass(None, frame, Budget(), stream='camera'))
+    for one, following in itertools.pairwise(taken):
+        assert 'camera' in (one, following)  # never two goals in a row

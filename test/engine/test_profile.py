@@ -80,3 +80,28 @@ def test_waiting_for_other_images_says_nothing_of_the_device():
     for row in passes(100, [1e-3, 1e-3]):
         profile.learn(row + 0.5, queued=0.5)
     assert np.allclose(profile.p99, before, rtol=0.05)
+
+
+def test_images_that_take_long_to_prepare_do_not_make_steps_look_slow():
+    """A camera's large JPEG images, where the profile was measured with small raw ones."""
+    steps, decoding, budget = [1e-3, 0.3e-3, 0.3e-3, 0.3e-3], 5e-3, 7.2e-3
+    profile = LatencyProfile(passes(100, steps))
+
+    def reached(spell):
+        """Return how many exits a pass comes to, and learn from it."""
+        row = passes(1, steps)[0] + decoding + spell
+        last = 0
+        while last + 1 < len(row) and row[last] + profile.step[last + 1] < budget:
+            last += 1
+        profile.learn(row[:last + 1], prepared=decoding + spell)
+        return last
+    before = [reached(0.0) for _ in range(50)]
+    slow = [reached(2e-3) for _ in range(20)]
+    assert set(before) == {3} and set(slow) == {0}
+    assert [reached(0.0) for _ in range(50)] == before
+
+
+@given(values=st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=300))
+def test_bounds_are_numpy_s_quantile_for_the_next_value(values):
+    expected = np.quantile(values, 0.99, method='weibull')
+    assert profile_module._bound(values) == pytest.approx(expected, rel=1e-9)

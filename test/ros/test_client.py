@@ -9,8 +9,9 @@ import time
 
 from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
-from anytime_perception.msg import Refinement
+from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt, SetBudget
 import pytest
@@ -48,7 +49,19 @@ def test_budget_and_preemption(perception, client, anytime):
     send(client, image_message(stamp=3)[0])
     wait_for(lambda: anytime.newest is not None
              and anytime.newest.status != Refinement.REFINING)
-    assert anytime.preempt() == anytime.newest
+    assert anytime.preempt() == anytime.newest == anytime.preempt(max_age=100.0)
+    assert anytime.preempt(max_age=0.0) is None
+
+
+def test_a_network_that_failed_for_good_gives_no_old_answer(perception, client, anytime):
+    node = perception()
+    send(client, image_message(stamp=3)[0])
+    wait_for(lambda: anytime.newest is not None)
+    node.engine._worker.failure = RuntimeError('the GPU fell off the bus')
+    for ask in (anytime.preempt, lambda: anytime.set_budget(0.5),
+                lambda: anytime.set_budget(0.5, current_only=True)):
+        with pytest.raises(PerceptionError, match='fell off the bus.*clean up and configure'):
+            ask()
 
 
 def test_a_call_ends_with_its_own_timeout_and_leaves_nothing(ros, client, anytime):
@@ -199,6 +212,20 @@ def test_a_node_that_goes_away_is_noticed(client):
         anytime.classify(image_message()[0], None)
     end.join()
     process.wait()
+    anytime.close()
+
+
+def test_a_node_that_was_started_again_has_forgotten_its_goals(ros, client):
+    """The action looks served all the time: an endless wait would never end."""
+    deaf, anytime = ros.add(Deaf()), AnytimeClient(client, timeout=3.0)
+    announcements = deaf.create_publisher(ModelInfo, '~/model_info', LATCHED)
+    announcements.publish(ModelInfo())
+    assert anytime.wait_for_model(WAIT_SECONDS)
+    again = threading.Timer(1.0, lambda: announcements.publish(ModelInfo()))
+    again.start()
+    with pytest.raises(PerceptionError, match='has gone'):
+        anytime.classify(image_message()[0], None)
+    again.join()
     anytime.close()
 
 

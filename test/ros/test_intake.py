@@ -138,6 +138,14 @@ def test_a_publisher_that_offers_too_little_is_explained(perception, client, sai
     assert 'RELIABILITY' in text and 'match' in text
 
 
+def test_another_policy_than_reliability_has_another_way_out(perception, client, said):
+    perception(**{'qos_overrides./image.subscription.durability': 'transient_local'})
+    client.create_publisher(Image, 'image', 1)
+    text = wait_for(lambda: about(said, 'offers less'))[0]
+    assert 'qos_overrides./image.subscription.durability out' in text
+    assert 'parameter reliability' not in text
+
+
 def test_nobody_publishing_is_explained_with_what_there_is(perception, client, said):
     client.create_publisher(Image, 'front/image_raw', 1)
     perception()

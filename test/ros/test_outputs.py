@@ -227,6 +227,13 @@ def test_a_table_with_a_budget_that_is_too_short_is_warned_of(perception, said):
     assert 'shorter than the first exit' in text
 
 
+def test_a_change_to_an_impossible_table_of_speeds_is_refused_at_once(perception):
+    node = perception(autostart=False, speed_budgets='0:900, 2:300')
+    result, = node.set_parameters([Parameter('speed_budgets', value='2:10, 0:100')])
+    assert not result.successful and 'grow' in result.reason
+    assert node.get_parameter('speed_budgets').value == '0:900, 2:300'
+
+
 def test_the_budget_follows_odometry(perception, client, monkeypatch):
     messages = pytest.importorskip('nav_msgs.msg', reason='needs nav_msgs')
     monkeypatch.setattr(speed, '_STALE', 1000.0)

@@ -163,7 +163,7 @@ def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(percept
         return client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(
             budget_ms=9000.0, scope=SetBudget.Request.CURRENT_IMAGE))
     response = ask()
-    assert not response.accepted and response.message == 'no image is in flight'
+    assert not response.accepted and response.message.startswith('no image is in flight')
     assert response.budget_ms == 500.0
     send(client, image_message()[0])
     wait_for(lambda: node.engine.counts.started)
