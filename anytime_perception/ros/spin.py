@@ -66,16 +66,21 @@ def serving(node: Node) -> Iterator[Node]:
     """Serve `node` on a thread of its own for as long as the context lasts; then destroy it."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    thread = threading.Thread(target=_serve, args=(executor,), daemon=True)
+    over = threading.Event()
+    thread = threading.Thread(target=_serve, args=(executor, over), daemon=True)
     thread.start()
     try:
         yield node
     finally:
-        executor.shutdown()
+        # An executor that is shut down in the middle of a callback may end with an error.
+        over.set()
+        executor.create_task(lambda: None)  # wakes it
         thread.join()
+        executor.shutdown()
         node.destroy_node()
 
 
-def _serve(executor: SingleThreadedExecutor) -> None:
+def _serve(executor: SingleThreadedExecutor, over: threading.Event) -> None:
     with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
+        while not over.is_set() and executor.context.ok():
+            executor.spin_once()

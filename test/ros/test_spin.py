@@ -1,5 +1,8 @@
 """A node ends cleanly whenever it is told to, also before it is there."""
 
+import subprocess
+import sys
+
 from anytime_perception.ros.perception_node import PerceptionNode
 from anytime_perception.ros.spin import CannotGoOn, spin
 import pytest
@@ -61,3 +64,27 @@ def test_what_the_node_cannot_be_made_of_is_one_line(capsys):
         raise ValueError('there are no pictures')
     assert spin(make_node) == 1
     assert capsys.readouterr().err.strip() == 'there are no pictures'
+
+
+def test_serving_ends_without_an_error_also_of_a_busy_node():
+    script = """
+import rclpy
+from anytime_perception.ros.spin import serving
+from rclpy.node import Node
+from std_msgs.msg import Empty
+
+rclpy.init()
+for round in range(30):
+    heard = []
+    with serving(Node('busy')) as node:
+        publisher = node.create_publisher(Empty, 'busy', 10)
+        node.create_subscription(Empty, 'busy', heard.append, 10)
+        node.create_timer(0.0002, lambda: publisher.publish(Empty()))
+        while len(heard) < 3:
+            pass
+rclpy.shutdown()
+print('served')
+"""
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
+                          timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'served\n', '')
