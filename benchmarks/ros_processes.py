@@ -1,5 +1,6 @@
 """Processes of the ROS 2 benchmarks, and what they share: an environment, starting, ending."""
 
+import atexit
 from collections.abc import Callable
 import json
 import os
@@ -29,9 +30,11 @@ def prepare_environment() -> None:
 
 
 def start(*arguments) -> subprocess.Popen:
-    """Start one of the processes of ros_served.py."""
-    return subprocess.Popen([sys.executable, str(_SERVED), *map(str, arguments)], text=True,
-                            stdout=subprocess.PIPE, start_new_session=True)
+    """Start one of the processes of ros_served.py; it ends with this one at the latest."""
+    process = subprocess.Popen([sys.executable, str(_SERVED), *map(str, arguments)], text=True,
+                               stdout=subprocess.PIPE, start_new_session=True)
+    atexit.register(process.terminate)  # which does nothing to one that has ended
+    return process
 
 
 def stop(process: subprocess.Popen) -> dict:
@@ -47,11 +50,13 @@ def new_name() -> str:
 
 
 def start_node(name: str, model: Path, *arguments: str) -> subprocess.Popen:
-    """Start a perception node on the CPU."""
-    return subprocess.Popen(
+    """Start a perception node on the CPU; it ends with this process at the latest."""
+    process = subprocess.Popen(
         [sys.executable, '-c', _NODE, '--ros-args', '-r', f'__node:={name}', '-p',
          f'model:={model}', '-p', 'device:=cpu', *arguments, '--log-level', 'warn'],
         start_new_session=True)
+    atexit.register(process.terminate)
+    return process
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -74,6 +74,12 @@ class Planner(Node):
     def _take_refinement(self, message: Refinement) -> None:
         if self._scorecard is None:
             return
+        if message.exit_count != self._scorecard.exit_count:
+            self.get_logger().warning(
+                f'a refinement has {message.exit_count} exits, but the model announced has '
+                f'{self._scorecard.exit_count}; is there a second node of the name '
+                f'{self._perception!r}? Such refinements are left out', once=True)
+            return
         key = _key(message.header)
         self._newest = (*key, message.exit_index)
         final = message.status != Refinement.REFINING

@@ -25,11 +25,16 @@ class Scorecard:
 
     Images are told apart by a key of the caller's, such as their stamp. Summing up may happen
     while another thread adds.
+
+    Attributes
+    ----------
+    exit_count: of the model; refinements must be of one of these exits.
+
     """
 
     def __init__(self, class_ids: list[str], exit_count: int):
         self._class_ids = set(class_ids)
-        self._exit_count = exit_count
+        self.exit_count = exit_count
         self._truths: dict = {}
         self._images: dict = collections.defaultdict(Seen)
         self._seconds: dict[str, list[float]] = {'preempt': [], 'set_budget': []}
@@ -73,8 +78,8 @@ class Scorecard:
 
     def summary(self) -> dict:
         """Return everything as JSON-ready numbers; None where there is nothing to say."""
-        by_exit = [[] for _ in range(self._exit_count)]
-        elapsed = [[] for _ in range(self._exit_count)]
+        by_exit = [[] for _ in range(self.exit_count)]
+        elapsed = [[] for _ in range(self.exit_count)]
         for key, seen in self._items():
             for exit_index, answer, elapsed_ms in zip(seen.exits, seen.answers, seen.elapsed_ms):
                 elapsed[exit_index].append(elapsed_ms)
@@ -107,8 +112,8 @@ class Scorecard:
         every exit can be compared.
         """
         whole = [(key, seen) for key, seen in self._items()
-                 if len(seen.exits) == self._exit_count and key in self._truths]
-        exits = range(self._exit_count)
+                 if len(seen.exits) == self.exit_count and key in self._truths]
+        exits = range(self.exit_count)
         return {
             'images': len(whole),
             'accuracy_by_exit': [
