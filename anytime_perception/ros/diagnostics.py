@@ -49,7 +49,7 @@ class Diagnostics:
         patience = node.get_parameter('error_silence_s').value
         if node.engine.stuck_for > patience:
             return DiagnosticStatus.ERROR, \
-                f'an image was begun {node.engine.stuck_for:.0f} s ago, and nothing came of it'
+                f'nothing has come of the image in flight for {node.engine.stuck_for:.0f} s'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:

@@ -230,3 +230,10 @@ def test_shares_are_of_the_last_images():
         statistics.count_arrival('image', float(number), 0.0)
         statistics.count_bad('empty')
     assert statistics.dropped_share == 0.25
+
+
+def test_an_image_that_hangs_is_an_error(perception, client, monkeypatch):
+    perception()
+    newest = healths(client)
+    monkeypatch.setattr(engine.AnytimeEngine, 'stuck_for', 7.0)
+    wait_for(lambda: newest().level == ERROR and 'in flight for 7 s' in newest().message)
