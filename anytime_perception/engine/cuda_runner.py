@@ -47,7 +47,9 @@ class CudaGraphRunner:
                  dtype: torch.dtype = torch.float32):
         self._classes = network.num_classes
         self._stream = torch.cuda.Stream(device)
-        self._staging = torch.zeros(network.image_shape, dtype=dtype).pin_memory()
+        # In the order of the features: a copy to the device is one of bytes then.
+        self._staging = torch.zeros(network.image_shape, dtype=dtype).to(
+            memory_format=torch.channels_last).pin_memory()
         self._images = self._staging.to(device, memory_format=torch.channels_last)
         # Held, since graphs know their weights by address only.
         self._stages = fold_stages(network, device, dtype)

@@ -8,8 +8,7 @@ import copy
 from typing import NamedTuple
 
 from anytime_perception.networks import StagedNetwork
-from anytime_perception.networks.ladder import Ladder
-from anytime_perception.networks.layers import CoarseExit, Unit
+from anytime_perception.networks.layers import Unit
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -26,7 +25,7 @@ class FoldedUnit(nn.Module):
 
     def __init__(self, unit: Unit):
         super().__init__()
-        self.norm = copy.deepcopy(unit.norm1)
+        self.norm = unit.norm1
         self.conv1 = _fuse(unit.conv1, unit.norm2)
         self.conv2 = _fuse(unit.conv2, unit.norm3)
 
@@ -39,9 +38,9 @@ def fold(module: nn.Module) -> nn.Module:
     """
     Return a copy of `module`, in evaluation mode, that computes the same with less work.
 
-    Modules with nothing to fold are copied as they are; `module` itself stays as it is.
+    What has nothing to fold is copied as it is; `module` itself stays as it is.
     """
-    return _fold(module).eval()
+    return _fold(copy.deepcopy(module)).eval()
 
 
 class FoldedStage(NamedTuple):
@@ -63,20 +62,28 @@ def fold_stages(network: StagedNetwork, device: torch.device,
 
 
 def _fold(module: nn.Module) -> nn.Module:
+    """Fold `module` itself, if it isn't a unit, and return it or what stands for it."""
     if isinstance(module, Unit):
         return FoldedUnit(module)
-    if isinstance(module, (CoarseExit, Ladder)):
-        folded = copy.copy(module)  # its children are those of `module`, until they are replaced
-        folded._modules = {name: _fold(child) for name, child in module.named_children()}
-        return folded
-    if not isinstance(module, nn.Sequential):
-        return copy.deepcopy(module)
+    for name, child in module.named_children():
+        module._modules[name] = _fold(child)
+    if isinstance(module, nn.Sequential):
+        return _fold_row(module)
+    for number in range(1, 4):  # in a block of torchvision's ResNet bn1 follows conv1, and so on
+        conv, norm = f'conv{number}', f'bn{number}'
+        if {conv, norm} <= module._modules.keys():
+            module._modules[conv] = _fuse(module._modules[conv], module._modules[norm])
+            module._modules[norm] = nn.Identity()
+    return module
+
+
+def _fold_row(row: nn.Sequential) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for layer in module:
+    for layer in row:
         if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
             layers[-1] = _fuse(layers[-1], layer)
         else:
-            layers.append(_fold(layer))
+            layers.append(layer)
     return nn.Sequential(*layers)
 
 

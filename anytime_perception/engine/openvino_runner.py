@@ -6,13 +6,14 @@ report. Reports cost something, so a few short stages report together.
 """
 
 import time
+from typing import NamedTuple
 
 from anytime_perception.engine.folding import fold
 from anytime_perception.engine.grouping import group_stages
 from anytime_perception.engine.openvino_graph import add_layers
 from anytime_perception.engine.openvino_report import Report, Reporter
 from anytime_perception.engine.runner import Answered
-from anytime_perception.networks import Stage, StagedNetwork
+from anytime_perception.networks import StagedNetwork
 import numpy as np
 import openvino
 from openvino import InferRequest, Node
@@ -24,6 +25,13 @@ from torch import Tensor
 # together. A report costs about a hundredth of a millisecond.
 _BEYOND_STAGE_SECONDS = 0.0002
 _TRIALS = 20
+
+
+class _Stage(NamedTuple):
+    """The nodes of a stage: its features (1, C, H, W), and logits (1, classes) of its exit."""
+
+    features: Node
+    head: Node | None
 
 
 class OpenvinoRunner:
@@ -45,7 +53,8 @@ class OpenvinoRunner:
         self._settings = settings(threads, precision)
         self._images = np.zeros(network.image_shape, np.float32)
         self._classes = network.num_classes
-        stages = list(network.stages)
+        self._parameter = ops.parameter(list(network.image_shape), np.float32)
+        stages = _stages(network, self._parameter)
         self._reporter, self._request = self._compile([[stage] for stage in stages])
         groups = group_stages(stages, self._stage_seconds(), _BEYOND_STAGE_SECONDS)
         if len(groups) < len(stages):
@@ -56,21 +65,15 @@ class OpenvinoRunner:
         self._images[...] = images.numpy()
         self._reporter.run(self._request, answered)
 
-    def _compile(self, groups: list[list[Stage]]) -> tuple[Reporter, InferRequest]:
+    def _compile(self, groups: list[list[_Stage]]) -> tuple[Reporter, InferRequest]:
         reporter = Reporter(len(groups))
-        parameter = features = ops.parameter(list(self._images.shape), np.float32)
         reports = []
         for position, group in enumerate(groups):
-            scores = []
-            for stage in group:
-                features = add_layers(
-                    fold(stage.trunk), parameter if stage.takes_image else features)
-                if stage.head is not None:
-                    scores.append(add_layers(fold(stage.head), features))
+            scores = [stage.head for stage in group if stage.head is not None]
             told = (ops.softmax(ops.concat(scores, 0), 1) if scores
-                    else _nothing(features, self._classes))
+                    else _nothing(group[-1].features, self._classes))
             reports.append(Report([told], reporter, len(scores), position))
-        model = openvino.Model(reports, [parameter])
+        model = openvino.Model(reports, [self._parameter])
         request = openvino.Core().compile_model(
             model, 'CPU', self._settings).create_infer_request()
         # The request does not keep the array alive that its tensor is made of.
@@ -86,6 +89,16 @@ class OpenvinoRunner:
                      lambda _: ends.append(time.perf_counter()) or True)
             trials.append(np.diff(ends))
         return np.min(trials, axis=0).tolist()  # other processes can only have slowed it down
+
+
+def _stages(network: StagedNetwork, image: Node) -> list[_Stage]:
+    stages, features = [], image
+    for stage in network.stages:
+        features = add_layers(fold(stage.trunk), image if stage.takes_image else features)
+        head = None if stage.head is None else add_layers(fold(stage.head), features)
+        # What a ladder has seen follows from its features: these are not done before.
+        stages.append(_Stage(features[-1] if isinstance(features, tuple) else features, head))
+    return stages
 
 
 def settings(threads: int, precision: str = 'float32') -> dict:

@@ -7,7 +7,8 @@ import time
 import numpy as np
 
 _WINDOW = 300            # passes that the profile remembers
-_RECENT = 100            # of which these say what is usual at present
+_RECENT = 100            # of which, and how many steps, these say what is usual at present
+_PATIENCE = 10           # passes in a row without a step until what is known of steps is too old
 _REFRESH_SECONDS = 0.1   # between two looks at what was learned
 _STEP_QUANTILE = 0.95
 
@@ -18,7 +19,9 @@ class LatencyProfile:
 
     Exits keep the proportions measured at start; what is learned is how late the first exit comes
     and by how much everything after it is slower or quicker. So a machine that slows down is
-    noticed at every exit, also at those that no budget has reached for a while.
+    noticed at every exit, also at those that no budget has reached for a while. Where none after
+    the first has been reached for some passes, how slow the first is stands for the steps, too,
+    and so they are tried again: what made them slow may be over.
 
     Attributes
     ----------
@@ -48,6 +51,8 @@ class LatencyProfile:
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
         self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_RECENT)
+        # Of the first exit, in passes that have taken no step since the last that has.
+        self._first_pace: collections.deque[float] = collections.deque(maxlen=_PATIENCE)
         for row, begun in zip(elapsed, prepared):
             self._remember(row, begun)
         self._refresh()
@@ -80,11 +85,16 @@ class LatencyProfile:
         last = len(elapsed) - 1
         self._first.append(elapsed[0])
         if self._since_first[last] == 0:
-            # No step to learn from. The first exit's pace stands for the others', or steps that
-            # were slow once, and so are not tried any more, would count as slow for ever.
-            self._pace.append((elapsed[0] - prepared) / self._typical_first)
-            self._step_pace.append(self._pace[-1])
+            self._first_pace.append((elapsed[0] - prepared) / self._typical_first)
+            if len(self._first_pace) == _PATIENCE:
+                # Not each by itself: a delay is a greater part of a short first exit than of a
+                # step, and would keep steps from being tried.
+                pace = float(np.median(self._first_pace))
+                self._pace.append(pace)
+                self._step_pace.clear()
+                self._step_pace.append(pace)
         else:
+            self._first_pace.clear()
             self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
             steps = self._is_step[1:last + 1]
             self._step_pace.extend(

@@ -56,7 +56,7 @@ def make_runner(network: StagedNetwork, device: torch.device, threads: int,
         quicker = _quicker(network, device, threads, precision)
         _check_agreement(quicker, plain, network.image_shape, _AGREEMENT[precision][device.type])
         return quicker
-    except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
+    except Exception as error:  # OpenVINO and its converter have exceptions of their own
         if name != 'auto':
             raise RunnerError(f'the runner {name} is not to be had ({error}); use the runner '
                               'torch' + _INSTALL.get(name, '')) from error

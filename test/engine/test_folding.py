@@ -3,8 +3,9 @@
 import copy
 
 from anytime_perception.engine.folding import fold
-from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
+from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork, AnytimePyramid
 from hypothesis import given, settings, strategies as st
+import pytest
 import torch
 from torch import nn
 
@@ -14,7 +15,11 @@ from torch import nn
 @settings(max_examples=15)
 def test_a_folded_stage_computes_the_same(units, channels, size, seed):
     torch.manual_seed(seed)
-    network = AnytimeNetwork(units, channels, 3, input_size=size).double().eval()
+    check_folded_stages(AnytimeNetwork(units, channels, 3, input_size=size))
+
+
+def check_folded_stages(network):
+    network.double().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_()
@@ -29,6 +34,17 @@ def test_a_folded_stage_computes_the_same(units, channels, size, seed):
             assert torch.allclose(fold(stage.trunk)(features), expected, atol=1e-9)
             features = expected
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize('backbone', ['resnet18', 'resnet50', 'mobilenet_v3_small',
+                                      'convnext_tiny'])
+def test_a_folded_backbone_computes_the_same_and_has_no_normalisation_of_batches_left(backbone):
+    pytest.importorskip('torchvision')
+    torch.manual_seed(0)
+    network = AnytimeBackbone(backbone, 3, input_size=32)
+    check_folded_stages(network)
+    assert not any(isinstance(module, nn.BatchNorm2d)
+                   for stage in network.stages for module in fold(stage.trunk).modules())
 
 
 def test_a_folded_unit_has_one_normalisation_left():

@@ -3,7 +3,7 @@
 import weakref
 
 from anytime_perception.engine.runner import answers
-from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+from anytime_perception.networks import AnytimeNetwork, AnytimePyramid, AnytimeSequence
 import numpy as np
 import pytest
 import torch
@@ -23,12 +23,24 @@ def sequence():
     return AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]).eval()
 
 
+def pyramids():
+    torch.manual_seed(0)
+    return AnytimeSequence([AnytimePyramid(units, (2, 4, 6), (4, 6), 5, input_size=16)
+                            for units in ((1, 1, 1), (1, 2, 2))]).eval()
+
+
+def ladders():
+    torch.manual_seed(0)
+    return AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16, head='ladder')
+                            for n in (1, 2)]).eval()
+
+
 def expected(network):
     with torch.inference_mode():
         return torch.stack([torch.softmax(logits, 1)[0] for logits in network(IMAGES)]).numpy()
 
 
-@pytest.fixture(params=[plain, sequence])
+@pytest.fixture(params=[plain, sequence, pyramids, ladders])
 def network(request):
     return request.param()
 

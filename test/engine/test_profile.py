@@ -74,6 +74,34 @@ def test_after_a_slow_spell_in_which_only_the_first_exit_was_reached_steps_are_t
     assert profile.step[1] > 40e-3  # and a slow-down is noticed at exits that are not reached
 
 
+def stop_at_budget(profile, row, budget):
+    """Learn from the part of a pass that a budget has time for; return its last exit."""
+    last = 0
+    while last + 1 < len(row) and row[last] + profile.step[last + 1] < budget:
+        last += 1
+    profile.learn(row[:last + 1])
+    return last
+
+
+def test_delays_that_are_much_for_a_short_first_exit_do_not_keep_steps_from_being_tried():
+    steps = np.array([0.3e-3, 1e-3, 1e-3])
+    random = np.random.default_rng(0)
+    rows = np.cumsum(steps + 0.3e-3 * (random.random((2000, 3)) < 0.06), axis=1)
+    profile = LatencyProfile(rows[:50])
+    reached = [stop_at_budget(profile, row, 0.3e-3 + 1.35e-3) for row in rows[50:]]
+    assert np.mean(np.array(reached) >= 1) > 0.85
+    assert all(np.mean(part) > 0.7 for part in np.split(np.array(reached[:1900]) >= 1, 19))
+
+
+def test_steps_are_tried_again_soon_after_a_slow_spell():
+    steps = [1e-3] * 5
+    profile = LatencyProfile(passes(100, steps))
+    for row in passes(6, steps, factor=2.0):
+        stop_at_budget(profile, row, 2.9e-3)
+    reached = [stop_at_budget(profile, row, 2.9e-3) for row in passes(30, steps)]
+    assert set(reached[11:]) == {1}
+
+
 def test_waiting_for_other_images_says_nothing_of_the_device():
     profile = LatencyProfile(passes(100, [1e-3, 1e-3]))
     before = profile.p99.copy()
