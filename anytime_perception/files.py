@@ -25,6 +25,12 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed left in `folder`, which no other may write in."""
+    for temporary in folder.rglob('.*.[0-9]*.tmp'):
+        temporary.unlink(missing_ok=True)
+
+
 def write_json(path: str | Path, values: dict) -> None:
     """Write `values` as JSON, as `write_atomically` does."""
     text = json.dumps(values, indent=1) + '\n'

@@ -86,7 +86,7 @@ class AnytimeEngine:
         return self._worker.counts
 
     @property
-    def failure(self) -> Exception | None:
+    def failure(self) -> BaseException | None:
         """Why the engine closed by itself: the network failed again and again; else None."""
         return self._worker.failure
 
@@ -161,7 +161,7 @@ class AnytimeEngine:
     def submit(self, image: np.ndarray | Callable[[], np.ndarray], *,
                budget: float | Budget | None = None, arrival: float | None = None, tag: Any = None,
                on_refinement: Callable[[Refinement], None] | None = None,
-               on_failure: Callable[[Exception], None] | None = None,
+               on_failure: Callable[[BaseException], None] | None = None,
                stream: Hashable = '', exclusive: bool = False) -> ImagePass:
         """
         Hand in the newest image and return its pass at once.
@@ -241,7 +241,15 @@ class AnytimeEngine:
         self._worker.reset()
 
     def close(self) -> None:
-        """Stop after the stage in flight and end the worker thread; safe to call twice."""
+        """
+        Stop after the stage in flight and end the worker thread; safe to call twice.
+
+        Raises
+        ------
+        TimeoutError: if the stage, or preparing the image, hangs. The thread is left behind, and
+            ends with the process.
+
+        """
         self._worker.close()
 
 

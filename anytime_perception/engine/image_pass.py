@@ -31,7 +31,7 @@ class ImagePass:
 
     def __init__(self, image: Any, arrival: float, budget: Budget, tag: Any = None,
                  on_refinement: Callable[[Refinement], None] | None = None,
-                 on_failure: Callable[[Exception], None] | None = None,
+                 on_failure: Callable[[BaseException], None] | None = None,
                  stream: Hashable = '', exclusive: bool = False):
         self.image = image
         self.arrival = arrival
@@ -41,7 +41,7 @@ class ImagePass:
         self.deadline = budget.deadline_for(arrival)
         self.newest: Refinement | None = None
         self.status = Status.REFINING
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._stop_at_first: Status | None = None
         self._history: list[Refinement] = []
         self._delivered = 0
@@ -111,7 +111,7 @@ class ImagePass:
                 self._hand_over()
             self._deliver()  # what was added while the lock was still held
 
-    def drop(self, error: Exception | None = None) -> None:
+    def drop(self, error: BaseException | None = None) -> None:
         """
         End the pass without a further refinement.
 

@@ -31,7 +31,7 @@ class Reporter:
         self._request: InferRequest | None = None
         self._next = 0
         self._stopped = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._of_thread = threading.local()
 
     def run(self, request: InferRequest, answered: Answered) -> None:
@@ -58,7 +58,7 @@ class Reporter:
             self._next += 1
             if self._answered(answers):
                 return
-        except Exception as error:
+        except BaseException as error:  # also a listener's sys.exit: this thread is not Python's
             self._error = error
         if self._next < self._count:
             self._stopped = True

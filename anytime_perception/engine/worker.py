@@ -19,6 +19,7 @@ import torch
 
 _logger = logging.getLogger(__name__)
 _MOST_FAILURES = 5  # of the network in a row, after which there is no point in going on
+_END_SECONDS = 10.0  # that a stage in flight has to end; one that takes longer hangs
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Worker:
     refiner: of the model on the device.
     answers: the image in flight, and the newest answers.
     counts: what became of the images.
-    failure: why it closed by itself: the network failed again and again; else None.
+    failure: why it closed by itself, as when the network failed again and again; else None.
     idle_since: when it last had nothing to do, on `time.monotonic`.
 
     Raises
@@ -56,7 +57,7 @@ class Worker:
                  precision: str):
         self.answers = Answers()
         self.counts = Counts()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.idle_since = 0.0
         self._places = Places()
         self._closing = False
@@ -123,12 +124,24 @@ class Worker:
             current.settle()
 
     def close(self) -> None:
-        """Stop after the stage in flight and end the thread; safe to call twice."""
-        self._close_entry()
-        self._thread.join()
-        atexit.unregister(self.close)
+        """
+        Stop after the stage in flight and end the thread; safe to call twice.
 
-    def _close_entry(self, error: Exception | None = None) -> None:
+        Raises
+        ------
+        TimeoutError: if the stage, or preparing the image, hangs. The thread is left behind, and
+            ends with the process.
+
+        """
+        self._close_entry()
+        atexit.unregister(self.close)
+        self._thread.join(_END_SECONDS)
+        if self._thread.is_alive():
+            raise TimeoutError(
+                f'the image in flight has not come to an end for {_END_SECONDS:g} s (a decoder, a '
+                'driver or the device hangs); its thread ends with the process, so restart that')
+
+    def _close_entry(self, error: BaseException | None = None) -> None:
         """Take nothing more; what waits ends, or fails with `error`."""
         with self._wake:
             self._closing = True
@@ -151,17 +164,18 @@ class Worker:
                     image_pass, max(0.0, self.idle_since - image_pass.arrival),
                     lambda: self._places.supersede(image_pass, self.answers.started),
                     lambda: self._closing)
-            except Exception as error:
+            except BaseException as error:
                 self.counts.failed += 1
                 if image_pass.ended:
                     _logger.warning('an image failed after it was stopped: %r', error)
                 image_pass.drop(error)
                 if refiner.failures_in_a_row >= _MOST_FAILURES:
-                    self._give_up(error)
+                    self._give_up(f'the network failed {_MOST_FAILURES} times in a row', error)
+                elif not isinstance(error, Exception):  # a listener that calls sys.exit
+                    self._give_up('its thread was told to end', error)
 
-    def _give_up(self, error: Exception) -> None:
-        _logger.error('the network failed %d times in a row, so the engine closes: %r',
-                      _MOST_FAILURES, error)
+    def _give_up(self, reason: str, error: BaseException) -> None:
+        _logger.error('%s, so the engine closes: %r', reason, error)
         self.failure = error
         self._close_entry(error)
 

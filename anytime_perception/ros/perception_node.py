@@ -195,10 +195,12 @@ class PerceptionNode(LifecycleNode):
 
     def _release(self) -> None:
         running, self.engine = self.engine, None
-        if running is not None:
-            running.close()
-            gc.unfreeze()  # else nothing of it would be freed
-        self.outputs.cleanup()
+        try:
+            if running is not None:
+                gc.unfreeze()  # else nothing of it would be freed
+                running.close()
+        finally:
+            self.outputs.cleanup()
 
     def _watch(self) -> None:
         if self.active:

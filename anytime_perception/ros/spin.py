@@ -54,8 +54,11 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         executor.shutdown()
         if node is not None:
-            if hasattr(node, 'close'):
-                node.close()
+            try:
+                if hasattr(node, 'close'):
+                    node.close()
+            except TimeoutError as error:
+                print(error, file=sys.stderr)  # a thread hangs; it ends with the process
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -12,7 +12,7 @@ import threading
 import time
 
 from anytime_perception.engine import (
-    AnytimeEngine, Budget, choose_device, DeviceError, Status)
+    AnytimeEngine, Budget, choose_device, DeviceError, Status, worker)
 from anytime_perception.model_file import Model
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
@@ -323,6 +323,31 @@ def test_closing_in_the_middle_of_a_pass_ends_it_and_the_thread():
     closer.join(20)
     assert not closer.is_alive() and not engine._worker._thread.is_alive() and image_pass.ended
     with pytest.raises(RuntimeError, match='closed'):
+        engine.submit(IMAGE)
+    engine.close()
+
+
+def test_closing_does_not_wait_for_ever_for_a_stage_that_hangs(monkeypatch):
+    network, gates = gated_network()
+    engine = AnytimeEngine(network)
+    gates[1].closed = True
+    engine.submit(IMAGE)
+    gates[1].wait_until_reached()
+    monkeypatch.setattr(worker, '_END_SECONDS', 0.1)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match='hangs'):
+            engine.close()
+    gates[1].let_through()
+    engine._worker._thread.join(20)
+    engine.close()
+
+
+def test_a_listener_that_would_end_the_program_closes_the_engine():
+    engine = AnytimeEngine(gated_network()[0])
+    image_pass = engine.submit(IMAGE, on_refinement=lambda _: sys.exit(3))
+    engine._worker._thread.join(20)
+    assert image_pass.ended and isinstance(engine.failure, SystemExit)
+    with pytest.raises(RuntimeError, match='closed: SystemExit'):
         engine.submit(IMAGE)
     engine.close()
 

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+from anytime_perception.engine import worker
 from anytime_perception.msg import Refinement
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
@@ -145,6 +146,34 @@ def test_transitions_again_and_again_leak_nothing(perception, client):
     for _ in range(REPEATS):
         last = once()
     assert last[2:] == first[2:] and last[0] <= first[0] and last[1] <= first[1] + 2
+
+
+def test_a_network_that_hangs_does_not_keep_the_node_from_cleaning_up_and_starting_anew(
+        perception, client, monkeypatch):
+    node = perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    hung, over = threading.Event(), threading.Event()
+
+    def hang(images, answered):
+        hung.set()
+        over.wait(WAIT_SECONDS)
+    monkeypatch.setattr(node.engine._worker.refiner.runner, 'run', hang)
+    monkeypatch.setattr(worker, '_END_SECONDS', 0.1)
+    thread = node.engine._worker._thread
+    publisher = send(client, image_message(stamp=1)[0])
+    wait_for(hung.is_set)
+    assert change_state(client, Transition.TRANSITION_DEACTIVATE)
+    assert not change_state(client, Transition.TRANSITION_CLEANUP)  # it ends unconfigured
+    assert thread.is_alive()
+    assert change_state(client, Transition.TRANSITION_CONFIGURE)
+    assert change_state(client, Transition.TRANSITION_ACTIVATE)
+    wait_for(lambda: publisher.get_subscription_count() > 0)
+    publisher.publish(image_message(stamp=2)[0])
+    wait_for(lambda: finals(heard))
+    assert {message.header.stamp.sec for message in heard} == {2}
+    over.set()
+    thread.join(WAIT_SECONDS)
+    assert not thread.is_alive()
 
 
 def test_a_node_that_was_killed_comes_back(start, pictures, model_path, client):  # noqa: F811

@@ -123,7 +123,12 @@ def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, 
 def test_two_processes_do_not_train_in_one_folder(capsys, tmp_path):
     options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
                '--channels', 2, '--units-per-block', 1, '--epochs', 1]
+    left, others = tmp_path / 'n1' / '.checkpoint.pt.123.tmp', tmp_path / '.mine.tmp'
+    left.parent.mkdir()
+    for path in (left, others):
+        path.write_text('of a process that was killed')
     with locked(tmp_path):
+        assert not left.exists() and others.exists()
         assert f'another process trains in {tmp_path}' in error_of(capsys, *options)
     assert cli.main([str(option) for option in [*options, '--resume']]) == 0
 

@@ -8,6 +8,7 @@ torchrun, nothing here does anything.
 
 from collections.abc import Callable, Iterator
 import contextlib
+from datetime import timedelta
 import os
 import sys
 from typing import Any
@@ -15,6 +16,9 @@ from typing import Any
 from anytime_perception.engine import choose_device
 import torch
 from torch import distributed, nn, Tensor
+
+# Of a process with others: one of them may have a large data set to fetch and decode.
+_PATIENCE = timedelta(hours=6)
 
 
 @contextlib.contextmanager
@@ -37,7 +41,7 @@ def joined(device: str) -> Iterator[torch.device]:
     chosen = choose_device(f'cuda:{os.environ["LOCAL_RANK"]}' if on_gpu else 'cpu')
     if on_gpu:
         torch.cuda.set_device(chosen)
-    distributed.init_process_group('nccl' if on_gpu else 'gloo')
+    distributed.init_process_group('nccl' if on_gpu else 'gloo', timeout=_PATIENCE)
     try:
         yield chosen
     finally:
@@ -66,8 +70,10 @@ def main_first(function: Callable[[], Any]) -> Any:
     result = function() if is_main() else None
     try:
         distributed.barrier()
-    except RuntimeError:
-        sys.exit(2)  # the main process failed, and said why
+    except RuntimeError as error:
+        # The main process failed, and said why, or took longer than anything should.
+        print(f'the main process did not get ready: {error}', file=sys.stderr)
+        sys.exit(2)
     return result if is_main() else function()
 
 

@@ -5,6 +5,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from anytime_perception.files import remove_leftovers
+
 try:
     import fcntl
 except ImportError:  # not on Windows
@@ -16,7 +18,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     Keep other processes out of `folder` for as long as the context, or this process, lasts.
 
-    Where folders can't be locked (some network file systems, Windows), it does nothing.
+    Half-written files of those that were killed in there are removed. Where folders can't be locked (some network file systems, Windows), it does nothing.
 
     Raises
     ------
@@ -30,6 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_leftovers(folder)
         except BlockingIOError as error:
             raise ValueError(f'another process trains in {folder}; wait for its end, end it, or '
                              'choose another --output') from error
