@@ -12,7 +12,8 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.engine import choose_device
 from anytime_perception.engine.runner import answers
-from anytime_perception.engine.runners import make_runner, PRECISIONS
+from anytime_perception.engine.runners import make_runner
+from anytime_perception.runner_names import PRECISIONS
 import cv2
 import measuring
 import numpy as np

@@ -82,6 +82,10 @@ private:
     if (!granted_) {
       grant();
     }
+    // What a node that has died will never answer is not waited for.
+    const auto too_old = std::chrono::system_clock::now() - std::chrono::seconds(5);
+    preempt_->prune_requests_older_than(too_old);
+    set_budget_->prune_requests_older_than(too_old);
     preempt_->async_send_request(
       std::make_shared<Preempt::Request>(), [this](rclcpp::Client<Preempt>::SharedFuture future) {
         const auto answer = future.get();

@@ -55,9 +55,19 @@ def test_package_xml_is_valid():
 def test_versions_agree():
     in_xml = re.search('<version>(.+)</version>', (ROOT / 'package.xml').read_text()).group(1)
     in_setup = re.search("version='(.+)'", (ROOT / 'setup.py').read_text()).group(1)
-    changes = (ROOT / 'CHANGELOG.rst').read_text()
     assert in_setup == in_xml
-    assert in_xml in re.findall(r'^\d+\.\d+\.\d+', changes, re.MULTILINE)
+    changelog = pytest.importorskip('catkin_pkg.changelog').get_changelog_from_path(ROOT)
+    assert in_xml in [version for version, _, _ in changelog.foreach_version()]
+
+
+@pytest.mark.parametrize('distribution, apt', [('humble', False), ('jazzy', False),
+                                               ('lyrical', True)])
+def test_torch_is_asked_of_apt_only_where_it_has_one_that_will_do(distribution, apt):
+    package = pytest.importorskip('catkin_pkg.package').parse_package(str(ROOT / 'package.xml'))
+    package.evaluate_conditions({'ROS_DISTRO': distribution})
+    met = {depend.name for depend in package.exec_depends if depend.evaluated_condition}
+    assert ('python3-torch' in met) is ('python3-torchvision' in met) is apt
+    assert 'python3-numpy' in met
 
 
 def test_setup_py_builds_every_file(built):

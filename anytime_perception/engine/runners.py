@@ -5,12 +5,11 @@ import logging
 from anytime_perception.engine.runner import answers, Runner
 from anytime_perception.engine.torch_runner import TorchRunner
 from anytime_perception.networks import StagedNetwork
+from anytime_perception.runner_names import PRECISIONS, RUNNERS
 import numpy as np
 import torch
 
 _logger = logging.getLogger(__name__)
-RUNNERS = ('auto', 'torch', 'openvino', 'cuda_graphs')
-PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 # Of probabilities. A GPU may compute with TF32. What bfloat16 rounds, a network that is not
 # trained may amplify to anything.
 _AGREEMENT = {'float32': {'cpu': 1e-3, 'cuda': 0.02}, 'bfloat16': {'cpu': 1.0, 'cuda': 1.0}}
@@ -49,7 +48,7 @@ def make_runner(network: StagedNetwork, device: torch.device, threads: int,
         if name == runner and device.type != kind:
             raise RunnerError(f'the runner {runner} is for {kind}, and the device is {device}; '
                               f'use the runner auto, or a {kind} device')
-    plain = TorchRunner(network, device, PRECISIONS[precision])
+    plain = TorchRunner(network, device, getattr(torch, precision))
     if name == 'torch':
         return plain
     try:
@@ -71,7 +70,7 @@ def _quicker(network: StagedNetwork, device: torch.device,
         from anytime_perception.engine.openvino_runner import OpenvinoRunner
         return OpenvinoRunner(network, threads, precision)
     from anytime_perception.engine.cuda_runner import CudaGraphRunner
-    return CudaGraphRunner(network, device, PRECISIONS[precision])
+    return CudaGraphRunner(network, device, getattr(torch, precision))
 
 
 @torch.inference_mode()

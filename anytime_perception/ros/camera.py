@@ -3,6 +3,7 @@
 import array
 from collections.abc import Iterator
 import itertools
+import os
 from pathlib import Path
 import random
 
@@ -41,7 +42,8 @@ class Camera(Node):
             for name, pixels in (('width', 640), ('height', 480)))
         seed = declare(self, 'seed', Spec(0, 'Seed of the order.', Read.START, minimum=0,
                                           maximum=2**31))
-        source = str(source)  # the number of a webcam may come as one
+        # The number of a webcam may come as one.
+        source = os.path.expanduser(str(source))
         files = find_pictures(source)
         shown = self._pictures(source, files, seed) if files else _again(source, film(source))
         self._shown = itertools.chain([next(shown)], shown)  # what shows nothing is said at once

@@ -150,11 +150,14 @@ class CameraTopic:
         if not others:
             there = [other for other, types in node.get_topic_names_and_types()
                      if set(types) & set(kinds) and node.count_publishers(other)
-                     and not other.startswith(f'{node.get_fully_qualified_name()}/')]
+                     and not other.startswith(f'{node.get_fully_qualified_name()}/')
+                     and not any(info.node_name == node.get_name()
+                                 and info.node_namespace == node.get_namespace()
+                                 for info in node.get_subscriptions_info_by_topic(other))]
+            argument = ' (launch argument image:=TOPIC)' if self._name == 'image' else ''
             self._warn(f'nobody {self._name}', f'nobody publishes {name}; topics with images are: '
                        f'{", ".join(there) or "none"}; remap {self._name} to the topic of the '
-                       'camera (launch argument image:=TOPIC), or name it in the parameter '
-                       'image_topics')
+                       f'camera{argument}, or name it in the parameter image_topics')
         elif not any(kinds.get(kind) == self._transport for kind in others):
             kind = next((kinds[kind] for kind in others if kind in kinds), None)
             advice = (f'set the parameter image_transport to {kind}' if kind else

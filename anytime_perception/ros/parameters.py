@@ -5,7 +5,7 @@ import enum
 import math
 from typing import Any
 
-from anytime_perception.engine.runners import PRECISIONS, RUNNERS
+from anytime_perception.runner_names import PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
@@ -90,7 +90,7 @@ PARAMETERS: dict[str, Spec] = {
     'precision': Spec(
         'float32', 'Of weights and features: float32, in which models are evaluated, or bfloat16, '
         'quicker where the device has it; answers then differ by about a hundredth.',
-        Read.CONFIGURED, choices=tuple(PRECISIONS)),
+        Read.CONFIGURED, choices=PRECISIONS),
     'image_topics': Spec(
         ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
         'turns.', Read.ACTIVATED),

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 import contextlib
 import math
+import os
+from pathlib import Path
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -51,8 +54,10 @@ class Planner(Node):
                              'above 0, such as [5.0, 20.0]')
         self._period = declare(self, 'preempt_period', Spec(
             0.25, 'Mean time between demands, in s.', Read.START, minimum=0, above=True))
-        self._output = declare(self, 'output', Spec(
-            '', 'File to write the summary to, as JSON.', Read.START))
+        self._output = os.path.expanduser(declare(self, 'output', Spec(
+            '', 'File to write the summary to, as JSON.', Read.START)))
+        if self._output:
+            _check_output(Path(self._output))
         self._random = random.Random(declare(self, 'seed', Spec(
             0, 'Seed of the random moments.', Read.START, minimum=0, maximum=2**31)))
         self._scorecard: Scorecard | None = None
@@ -187,7 +192,24 @@ class Planner(Node):
         summary = self._scorecard.summary()
         summary['perception'] = self._diagnostics
         if self._output:
-            write_json(self._output, summary)
+            try:
+                write_json(self._output, summary)
+            except OSError as error:
+                raise _not_written(self._output, error) from error
+
+
+def _check_output(path: Path) -> None:
+    """Raise PlannerError where a file can't be written, before an hour of play is lost."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _not_written(str(path), error) from error
+
+
+def _not_written(path: str, error: OSError) -> PlannerError:
+    return PlannerError(f'output is {path!r}, which cannot be written: {error}; name another file')
 
 
 def _are_budgets(values) -> bool:

@@ -1,10 +1,16 @@
 """The example planner keeps to the perception node that it is told of."""
 
+import subprocess
+import sys
+
 from anytime_perception.msg import Refinement
+from anytime_perception.ros.camera import Camera
 from anytime_perception.ros.perception_node import PerceptionNode
-from anytime_perception.ros.planner import Planner
+from anytime_perception.ros.planner import Planner, PlannerError
 from anytime_perception.ros.scorecard import Scorecard
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from served import wait_for
@@ -45,3 +51,30 @@ def test_refinements_of_another_model_under_the_same_name_are_left_out(ros):
             budget_ms=5.0))
     assert planner._scorecard.refinements == 2
     assert planner._scorecard.summary()['elapsed_ms_by_exit'] == [1.0, None, 1.0]
+
+
+def test_a_summary_that_could_not_be_written_is_said_before_anything_is_played(ros, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(PlannerError, match='output is .*file/summary.json.*cannot be written'):
+        Planner(parameter_overrides=[
+            Parameter('output', value=str(tmp_path / 'file' / 'summary.json'))])
+
+
+def test_an_output_and_pictures_in_the_home_folder_are_found(ros, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    planner = ros.add(Planner(parameter_overrides=[
+        Parameter('output', value='~/scores/summary.json')]))
+    planner._scorecard = Scorecard(['cat'], exit_count=1)
+    planner._write_summary()
+    assert (tmp_path / 'scores' / 'summary.json').exists()
+    cv2.imwrite(str(tmp_path / 'cat.png'), np.zeros((8, 8, 3), np.uint8))
+    camera = Camera(parameter_overrides=[Parameter('images', value='~/cat.png')])
+    assert next(camera._shown)[0].shape == (8, 8, 3)
+    camera.destroy_node()
+
+
+def test_camera_planner_and_client_do_without_pytorch():
+    """On a robot with several of them that would be half a gigabyte each."""
+    script = ('import sys; import anytime_perception.ros.camera, anytime_perception.ros.planner; '
+              'sys.exit("torch" in sys.modules)')
+    assert subprocess.run([sys.executable, '-c', script]).returncode == 0

@@ -18,7 +18,8 @@ def locked(folder: Path) -> Iterator[None]:
     """
     Keep other processes out of `folder` for as long as the context, or this process, lasts.
 
-    Half-written files of those that were killed in there are removed. Where folders can't be locked (some network file systems, Windows), it does nothing.
+    Half-written files of those that were killed in there are removed. Where folders can't be
+    locked (some network file systems, Windows), it does nothing.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 import argparse
 
-from anytime_perception.engine.runners import PRECISIONS, RUNNERS
+from anytime_perception.runner_names import PRECISIONS, RUNNERS
 from anytime_training import commands
 from anytime_training.data import DATASETS
 from anytime_training.shared_options import (

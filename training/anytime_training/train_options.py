@@ -97,7 +97,8 @@ def add_train(subparsers) -> None:
 def _settings() -> str:
     """Return what can be set, and what it is where nothing is given, for people."""
     _, _, meanings = inspect.cleandoc(TrainConfig.__doc__).partition('----------\n')
-    defaults = ' '.join(assignment(name, value) for name, value in TrainConfig().to_dict().items())
+    defaults = ' '.join(assignment(name, value) for name, value in TrainConfig().to_dict().items()
+                        if name != 'dataset')  # digits, which has a recipe of its own
     return '\n\n'.join((
         'settings, for --set and configuration files:', textwrap.indent(meanings, '  '),
         'where nothing is given, and --dataset has no recipe of its own:',

@@ -1,0 +1,4 @@
+"""What a network can be run by; without PyTorch, for processes that only speak of it."""
+
+RUNNERS = 'auto', 'torch', 'openvino', 'cuda_graphs'
+PRECISIONS = 'float32', 'bfloat16'
