@@ -33,6 +33,22 @@ def test_it_starts_from_what_was_measured():
     assert np.allclose(profile.step[1:], steps[1:], rtol=0.05)
 
 
+def test_what_is_promised_holds_in_99_of_100_cases():
+    steps = np.full((100, 3), 1e-3)
+    steps[::10] = 3e-3  # every tenth image
+    profile = LatencyProfile(np.cumsum(steps, axis=1))
+    assert np.allclose(profile.median, [1e-3, 2e-3, 3e-3])
+    assert profile.exit_within(2.5e-3) is None and profile.exit_within(9.1e-3) == 2
+    assert np.allclose(profile.step[1:], 3e-3)
+
+
+def test_the_pace_of_a_first_exit_leaves_out_what_was_waited_and_prepared():
+    profile = LatencyProfile(passes(100, [2e-3, 1e-3]), np.full(100, 1e-3))
+    for _ in range(100):
+        profile.learn([0.5 + 0.1 + 1e-3], queued=0.5, prepared=0.5 + 0.1)
+    assert profile.step[1] == pytest.approx(1e-3, rel=0.1)
+
+
 def test_a_slower_machine_is_noticed_at_exits_that_are_no_longer_reached():
     steps = [1e-3] * 10
     profile = LatencyProfile(passes(100, steps))
