@@ -138,7 +138,8 @@ def test_help_tells_every_setting_and_what_it_is_by_default(capsys):
         cli.main(['train', '--help'])
     told = capsys.readouterr().out
     for name, value in TrainConfig().to_dict().items():
-        assert assignment(name, value) in told
+        # The default data set has a recipe of its own, so it does not stand among these.
+        assert (assignment(name, value) in told) is (name != 'dataset')
         assert re.search(rf'^  [a-z_, ]*\b{name}\b[a-z_, ]*: ', told, re.MULTILINE), name
 
 
