@@ -87,7 +87,7 @@ class AnytimeEngine:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the engine closed by itself: the network failed again and again; else None."""
+        """Why it closed by itself, as when the network failed again and again; else None."""
         return self._worker.failure
 
     @property

@@ -20,7 +20,7 @@ class FoldedUnit(nn.Module):
     A unit whose second and third normalisation live in its convolutions.
 
     The first stays: it comes before a zero-padded convolution, so its shift does not reach the
-    border.
+    border. What is left of the unit itself is not to be used any more.
     """
 
     def __init__(self, unit: Unit):
@@ -72,7 +72,7 @@ def _fold(module: nn.Module) -> nn.Module:
     for number in range(1, 4):  # in a block of torchvision's ResNet bn1 follows conv1, and so on
         conv, norm = f'conv{number}', f'bn{number}'
         if {conv, norm} <= module._modules.keys():
-            module._modules[conv] = _fuse(module._modules[conv], module._modules[norm])
+            _fuse(module._modules[conv], module._modules[norm])
             module._modules[norm] = nn.Identity()
     return module
 
@@ -81,16 +81,15 @@ def _fold_row(row: nn.Sequential) -> nn.Sequential:
     layers: list[nn.Module] = []
     for layer in row:
         if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
-            layers[-1] = _fuse(layers[-1], layer)
+            _fuse(layers[-1], layer)
         else:
             layers.append(layer)
     return nn.Sequential(*layers)
 
 
 def _fuse(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution for both; torch's own refuses those in training mode."""
-    fused = copy.deepcopy(conv)
-    fused.weight, fused.bias = fuse_conv_bn_weights(
+    """Let `conv` do what both do, and return it; torch's own refuses those in training mode."""
+    conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
         norm.bias)
-    return fused
+    return conv

@@ -57,7 +57,7 @@ class Planner(Node):
         self._output = os.path.expanduser(declare(self, 'output', Spec(
             '', 'File to write the summary to, as JSON.', Read.START)))
         if self._output:
-            _check_output(Path(self._output))
+            _check_output(self._output)
         self._random = random.Random(declare(self, 'seed', Spec(
             0, 'Seed of the random moments.', Read.START, minimum=0, maximum=2**31)))
         self._scorecard: Scorecard | None = None
@@ -192,24 +192,26 @@ class Planner(Node):
         summary = self._scorecard.summary()
         summary['perception'] = self._diagnostics
         if self._output:
-            try:
+            with _writing(self._output):
                 write_json(self._output, summary)
-            except OSError as error:
-                raise _not_written(self._output, error) from error
 
 
-def _check_output(path: Path) -> None:
-    """Raise PlannerError where a file can't be written, before an hour of play is lost."""
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Say which file it is that can't be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        yield
     except OSError as error:
-        raise _not_written(str(path), error) from error
+        raise PlannerError(f'output is {path!r}, which cannot be written: {error}; name another '
+                           'file') from error
 
 
-def _not_written(path: str, error: OSError) -> PlannerError:
-    return PlannerError(f'output is {path!r}, which cannot be written: {error}; name another file')
+def _check_output(path: str) -> None:
+    """Raise PlannerError where a file can't be written, before an hour of play is lost."""
+    folder = Path(path).parent
+    with _writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def _are_budgets(values) -> bool:

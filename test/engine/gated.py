@@ -42,8 +42,13 @@ class Gate(nn.Module):
 def gated_network(units=2, classes=3):
     """Return a network and the gates in front of each of its stages."""
     network = AnytimeNetwork(units, 2, classes, input_size=8).eval()
+    return network, insert_gates(network)
+
+
+def insert_gates(network):
+    """Put a gate in front of each stage of `network`, and return them."""
     gates = []
     for stage in network.stages:
         gates.append(Gate())
         stage.trunk.insert(0, gates[-1])
-    return network, gates
+    return gates

@@ -2,7 +2,7 @@
 
 from anytime_perception.engine import AnytimeEngine, Budget, Status
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
-from gated import Gate, gated_network
+from gated import Gate, gated_network, insert_gates
 import numpy as np
 import pytest
 import torch
@@ -128,7 +128,7 @@ def test_preempt_of_a_stream_gives_that_stream_s_newest(gated):
 
 
 def test_the_network_runs_on_as_many_threads_as_were_asked_for():
-    network, gates = gated_network()
+    network, _ = gated_network()
     counted = []
 
     class Counts(Gate):
@@ -161,10 +161,7 @@ class TestAcrossASequence:
     @pytest.fixture
     def gated(self):
         network = AnytimeSequence([AnytimeNetwork(n, 2, 3, input_size=8) for n in (1, 2)]).eval()
-        gates = []
-        for stage in network.stages:
-            gates.append(Gate())
-            stage.trunk.insert(0, gates[-1])
+        gates = insert_gates(network)
         with AnytimeEngine(network, runner='torch') as engine:
             yield engine, gates
 
