@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from anytime_perception.engine.budget import Budget
+from anytime_perception.engine.delivery import Delivery
 from anytime_perception.engine.refinement import Refinement, Status
 
 _logger = logging.getLogger(__name__)
@@ -44,10 +45,8 @@ class ImagePass:
         self.error: BaseException | None = None
         self._stop_at_first: Status | None = None
         self._history: list[Refinement] = []
-        self._delivered = 0
-        self._delivering = threading.Lock()
+        self._delivery = Delivery(self._history, on_refinement)
         self._changed = threading.Condition(threading.Lock())
-        self._on_refinement = on_refinement
         self._on_failure = on_failure
 
     @property
@@ -73,7 +72,7 @@ class ImagePass:
                     refinement = refinement.ended(Status.REFINING, self._budget)
                 self._append(refinement)
             self._changed.notify_all()
-        self._deliver()
+        self._delivery.deliver()
 
     def stop(self, status: Status) -> None:
         """
@@ -83,7 +82,7 @@ class ImagePass:
         """
         with self._changed:
             self._stop(status)
-        self._deliver()
+        self._delivery.deliver()
 
     def run_out(self, now: float) -> bool:
         """Stop the pass if its deadline is over at `now`; return whether it is."""
@@ -91,7 +90,7 @@ class ImagePass:
             over = now > self.deadline
             if over:
                 self._stop(Status.BUDGET_SPENT)
-        self._deliver()
+        self._delivery.deliver()
         return over
 
     def _stop(self, status: Status) -> None:
@@ -106,10 +105,7 @@ class ImagePass:
 
     def settle(self) -> None:
         """Wait until the listener has heard of every refinement so far; not for a listener."""
-        if self._on_refinement is not None:
-            with self._delivering:
-                self._hand_over()
-            self._deliver()  # what was added while the lock was still held
+        self._delivery.settle()
 
     def drop(self, error: BaseException | None = None) -> None:
         """
@@ -161,7 +157,7 @@ class ImagePass:
                     if seen == len(self._history):
                         break
                     refinement = self._history[seen]
-                self._deliver()  # what the deadline added while waiting
+                self._delivery.deliver()  # what the deadline added while waiting
                 seen += 1
                 yield refinement
         finally:
@@ -191,30 +187,3 @@ class ImagePass:
     def _end(self, status: Status) -> None:
         self.status = status
         self.image = None  # may be large, and somebody may keep the pass
-
-    def _deliver(self) -> None:
-        """
-        Hand refinements to the listener, in order, each once.
-
-        Does not wait for another thread that does so: whoever holds the lock delivers what others
-        have added meanwhile.
-        """
-        if self._on_refinement is None:
-            return
-        while self._delivered < len(self._history):
-            if not self._delivering.acquire(blocking=False):
-                return
-            try:
-                self._hand_over()
-            finally:
-                self._delivering.release()
-
-    def _hand_over(self) -> None:
-        """Call the listener, holding the lock for that, with what it has not heard of."""
-        while self._delivered < len(self._history):
-            refinement = self._history[self._delivered]
-            self._delivered += 1
-            try:
-                self._on_refinement(refinement)
-            except Exception:
-                _logger.exception('a listener of refinements failed')

@@ -122,58 +122,6 @@ def test_leaving_the_loop_preempts():
     assert image_pass.status is Status.PREEMPTED
 
 
-def test_a_failing_listener_harms_nobody():
-    def fail(_refinement):
-        raise RuntimeError('a bug in a callback')
-
-    image_pass = ImagePass(None, 0.0, Budget(), on_refinement=fail)
-    image_pass.add(refinement(0))
-    image_pass.add(refinement(1, Status.COMPLETE))
-    assert image_pass.status is Status.COMPLETE
-
-
-def test_settling_waits_for_the_listener_and_leaves_it_nothing_to_hear():
-    heard, entered, go_on = [], threading.Event(), threading.Event()
-
-    def listen(answer):
-        entered.set()
-        go_on.wait()
-        heard.append(answer.status)
-
-    image_pass = ImagePass(None, 0.0, Budget(), on_refinement=listen)
-    worker = threading.Thread(target=image_pass.add, args=(refinement(0),))
-    worker.start()
-    entered.wait()
-    image_pass.stop(Status.PREEMPTED)  # does not wait
-    assert heard == []
-    threading.Timer(0.05, go_on.set).start()
-    image_pass.settle()
-    assert heard == [Status.REFINING, Status.PREEMPTED]
-    worker.join()
-
-
-def test_what_is_added_while_settling_lets_go_is_heard_of():
-    heard = []
-    image_pass = ImagePass(None, time.monotonic(), Budget(), on_refinement=heard.append)
-    lock = image_pass._delivering
-
-    class Late:
-        """Has an answer added at the very last moment that the lock is held."""
-
-        def __enter__(self):
-            lock.acquire()
-
-        def __exit__(self, *_exception):
-            image_pass.add(refinement(0))
-            lock.release()
-
-        acquire, release = lock.acquire, lock.release
-
-    image_pass._delivering = Late()
-    image_pass.settle()
-    assert [answer.exit_index for answer in heard] == [0]
-
-
 def test_the_last_answer_says_the_budget_that_ended_it():
     image_pass = ImagePass(None, 100.0, Budget())
     image_pass.add(refinement(0))
