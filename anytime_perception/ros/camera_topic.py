@@ -1,8 +1,9 @@
-"""One camera topic: a subscription that suits its publishers, and a word where nothing comes."""
+"""One camera topic: a subscription that suits its publishers, and a word where little comes."""
 
 from collections.abc import Callable
 import functools
 import time
+from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind, QoSProfile,
@@ -12,9 +13,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
@@ -22,6 +23,8 @@ _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
 # Whether a subscription says when its messages were sent; on Humble none does.
 _KNOWS_WHEN_SENT = hasattr(Subscription, 'CallbackType')
 _PATIENCE = 5.0  # seconds without an image before that is worth a word
+_LOST_SHARE = 0.1    # of the images, from which on that is worth one
+_FEWEST_IMAGES = 20  # that the share is of
 
 
 class CameraTopic:
@@ -37,6 +40,7 @@ class CameraTopic:
     node: whose parameters say which type and QoS.
     name: of the topic, relative to the node.
     take: called with each message.
+    count_lost: called with how many messages were lost on the way, where the middleware tells.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
 
     Attributes
@@ -47,10 +51,11 @@ class CameraTopic:
 
     def __init__(self, node: LifecycleNode, name: str,
                  take: Callable[[Image | CompressedImage], None],
-                 warn: Callable[[str, str], None]):
+                 count_lost: Callable[[int], None], warn: Callable[[str, str], None]):
         self._node = node
         self._name = name
         self._take = take
+        self._count_lost = count_lost
         self._warn = warn
         self._transport = node.get_parameter('image_transport').value
         self._subscriptions: list = []  # the newest last
@@ -59,13 +64,16 @@ class CameraTopic:
         self._receiving = 0             # the newest that an image came through
         self._sent: int | tuple[int, int] | None = None  # when the last image was, or its stamp
         self._explained = 0.0           # when silence was last looked into
+        self._came = self._lost = 0     # messages since losses were last looked into
         self.heard = time.monotonic()
         self._suit()
 
     def watch(self) -> None:
-        """Suit the publishers there are now; complain where nothing comes."""
+        """Suit the publishers there are now; complain where little or nothing comes."""
         self._destroy(self._subscriptions[:-1])
         self._suit()
+        if self._came + self._lost >= _FEWEST_IMAGES:
+            self._explain_losses()
         now = time.monotonic()
         if now > max(self.heard, self._explained) + _PATIENCE:
             self._explained = now
@@ -108,13 +116,19 @@ class CameraTopic:
         self._made += 1
         self._reliability = reliability
         receive = functools.partial(self._receive, self._made)
-        self._subscriptions.append(self._node.create_subscription(
-            IMAGE_TYPES[self._transport], self._name,
+        subscribe = functools.partial(
+            self._node.create_subscription, IMAGE_TYPES[self._transport], self._name,
             receive if _KNOWS_WHEN_SENT else functools.partial(receive, info={}), qos,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._meet_incompatible),
             # Reliability has a parameter of its own, which may change; these are declared once.
             qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH))))
+                (QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH)))
+        events = {'incompatible_qos': self._meet_incompatible}
+        try:
+            subscription = subscribe(event_callbacks=SubscriptionEventCallbacks(
+                **events, message_lost=self._meet_lost))
+        except UnsupportedEventTypeError:  # a middleware that does not tell
+            subscription = subscribe(event_callbacks=SubscriptionEventCallbacks(**events))
+        self._subscriptions.append(subscription)
 
     def _receive(self, number: int, message: Image | CompressedImage, info: dict) -> None:
         """Take a message that came through subscription `number`."""
@@ -125,9 +139,14 @@ class CameraTopic:
         again = number > self._receiving and sent == self._sent != (0, 0)
         self._receiving, self._sent, self.heard = number, sent, time.monotonic()
         if not again:
+            self._came += 1
             self._take(message)
 
-    def _meet_incompatible(self, event) -> None:
+    def _meet_lost(self, event: Any) -> None:
+        self._lost += event.total_count_change
+        self._count_lost(event.total_count_change)
+
+    def _meet_incompatible(self, event: Any) -> None:
         if self._node.get_parameter('reliability').value == 'match' and \
                 event.last_policy_kind == QoSPolicyKind.RELIABILITY:
             self._suit()
@@ -140,6 +159,17 @@ class CameraTopic:
         self._warn(
             f'qos {self._name}', f'no image can come from a publisher of {self.full_name}: its '
             f'QoS offers less than this node asks for ({policy}); {advice}')
+
+    def _explain_losses(self) -> None:
+        """Say where many of the last images were lost, and what to do."""
+        sent = self._came + self._lost
+        if self._lost > _LOST_SHARE * sent:
+            self._warn(f'lost {self._name}', f'{self._lost} of the last {sent} images of '
+                       f'{self.full_name} were lost on the way, as large ones are with the '
+                       'defaults of Fast DDS (see docs/large_images.md: both processes need its '
+                       'profile), or on a network that is too slow for them (the parameter '
+                       'image_transport can be compressed)')
+        self._came = self._lost = 0
 
     def _explain_silence(self) -> None:
         """Say once why no image may have come for some time, and what to do."""

@@ -66,6 +66,7 @@ class Diagnostics:
         measures = {
             'bad': (statistics.dropped_share, 'of the images were dropped as unusable'),
             'replaced': (statistics.replaced_share, 'of the images were replaced by newer ones'),
+            'lost': (statistics.lost_share, 'of the images were lost on the way'),
             'missed': (statistics.missed_share, 'of the deadlines were missed'),
             'age_ms': (age, f'images are {age:.0f} ms old when they arrive'),
             'memory_mb': (memory, f'{memory:.0f} MiB of memory')}
@@ -94,6 +95,7 @@ class Diagnostics:
         rate = statistics.rate(time.monotonic())
         values = {
             'images_received': statistics.received,
+            'images_lost': statistics.lost,
             'images_bad': statistics.dropped - failed,
             **{f'images_bad ({kind})': number for kind, number in statistics.reasons().items()
                if kind != 'failed'},

@@ -20,6 +20,7 @@ class ImageIntake:
     ----------
     node: whose parameters say which topics, type and QoS.
     take: called with the topic and each message.
+    count_lost: called with how many messages were lost on the way.
     wanted: whether anybody listens; asked in `watch` where the parameter `lazy` is set.
     paused: called when no images are received any more, because nobody listens.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
@@ -31,10 +32,11 @@ class ImageIntake:
     """
 
     def __init__(self, node: LifecycleNode, take: Callable[[str, Image | CompressedImage], None],
-                 wanted: Callable[[], bool], paused: Callable[[], None],
-                 warn: Callable[[str, str], None]):
+                 count_lost: Callable[[int], None], wanted: Callable[[], bool],
+                 paused: Callable[[], None], warn: Callable[[str, str], None]):
         self._node = node
         self._take = take
+        self._count_lost = count_lost
         self._wanted = wanted
         self._paused = paused
         self._warn = warn
@@ -88,7 +90,8 @@ class ImageIntake:
                 self._received[topic].watch()
             else:
                 self._received[topic] = CameraTopic(
-                    self._node, topic, functools.partial(self._take, topic), self._warn)
+                    self._node, topic, functools.partial(self._take, topic), self._count_lost,
+                    self._warn)
 
     def _close(self) -> None:
         while self._received:

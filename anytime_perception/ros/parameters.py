@@ -152,6 +152,9 @@ PARAMETERS: dict[str, Spec] = {
         1.0, '/diagnostics: WARN where more than that share of the last 200 images was replaced '
         'by a newer one before it was started, as it is with a camera that is faster than the '
         'network; 1: never.', minimum=0, maximum=1),
+    'warn_lost': Spec(
+        0.1, '/diagnostics: WARN where more than that share of the last 200 images was lost on '
+        'the way; 1: never.', minimum=0, maximum=1),
     'warn_missed': Spec(
         0.05, '/diagnostics: WARN where more than that share of the last 200 images with a '
         'deadline was answered after it.', minimum=0, maximum=1),

@@ -65,7 +65,8 @@ class PerceptionNode(LifecycleNode):
         self.speed = SpeedBudget(
             self, steady, self._settings.apply_budget, self.log_once.warning)
         self.intake = ImageIntake(
-            self, CameraImages(self).take, self.outputs.wanted,
+            self, CameraImages(self).take,
+            lambda number: self.statistics.count_lost(number), self.outputs.wanted,
             lambda: self.statistics.forget_arrivals(), self.log_once.warning)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self._settings.listen()

@@ -22,6 +22,7 @@ class Statistics:
     Attributes
     ----------
     received: images that arrived, bad ones included.
+    lost: images that were lost on the way, where the middleware tells.
     bad: number of images dropped as unusable, by reason.
     started: images that work was begun on.
     stale: images that were older than a camera period when they were started.
@@ -39,6 +40,7 @@ class Statistics:
         self._counts = counts
         self._replaced_before = counts.replaced if counts is not None else 0
         self.received = 0
+        self.lost = 0
         self.bad: collections.Counter[str] = collections.Counter()
         self.started = 0
         self.stale = 0
@@ -52,8 +54,8 @@ class Statistics:
         self.preempts = 0
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
-        # Of each of the last images: how many had been dropped and replaced when it came.
-        self._dropped_before: collections.deque[tuple[int, int]] = collections.deque(
+        # Of each of the last images: how many had been dropped, replaced and lost when it came.
+        self._gone_before: collections.deque[tuple[int, int, int]] = collections.deque(
             maxlen=_WINDOW)
         self._misses: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
         self._preempts: collections.deque[float] = collections.deque(maxlen=_WINDOW)
@@ -71,8 +73,12 @@ class Statistics:
         self.future += age < 0
         if not math.isnan(age):
             self._ages.append(max(age, 0.0))
-        self._dropped_before.append((self.dropped, self.replaced))
+        self._gone_before.append((self.dropped, self.replaced, self.lost))
         self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
+
+    def count_lost(self, number: int) -> None:
+        """Count images that were lost on the way."""
+        self.lost += number
 
     def count_bad(self, kind: str) -> None:
         """Count an image that was dropped for a reason called `kind`."""
@@ -158,18 +164,26 @@ class Statistics:
     @property
     def dropped_share(self) -> float:
         """The share of the last images that was dropped as unusable."""
-        return self._share(self.dropped, 0)
+        return self._share(self._since(self.dropped, 0))
 
     @property
     def replaced_share(self) -> float:
         """The share of the last images that was replaced."""
-        return self._share(self.replaced, 1)
+        return self._share(self._since(self.replaced, 1))
 
-    def _share(self, number: int, index: int) -> float:
-        if not self._dropped_before:
-            return 0.0
-        since = number - self._dropped_before[0][index]
-        return min(1.0, since / max(len(self._dropped_before), _FEWEST))
+    @property
+    def lost_share(self) -> float:
+        """The share of the last images, and of those lost among them, that was lost."""
+        lost = self._since(self.lost, 2)
+        return self._share(lost, lost)
+
+    def _since(self, number: int, index: int) -> int:
+        """Return how many of `number` came since the first of the last images did."""
+        return number - (self._gone_before[0][index] if self._gone_before else 0)
+
+    def _share(self, number: int, more: int = 0) -> float:
+        """Return how many of the last images, and of `more`, `number` is."""
+        return min(1.0, number / max(len(self._gone_before) + more, _FEWEST))
 
     def age(self, q: float) -> float:
         """Return a quantile of the last images' ages at arrival, in seconds; NaN without any."""

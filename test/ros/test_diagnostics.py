@@ -147,8 +147,11 @@ def test_missed_deadlines_and_replaced_images_decide_about_health(perception, cl
             node.statistics.count_refinement(late, fresh=True)
         wait_for(lambda level=level: newest().level == level)
         assert level == OK or f'{number / 20:.1%} of the deadlines' in newest().message
-    node.set_parameters([Parameter('error_missed', value=1.0), Parameter('warn_missed', value=1.0),
-                         Parameter('warn_replaced', value=0.1)])
+    node.set_parameters([Parameter(f'{level}_missed', value=1.0) for level in ('error', 'warn')])
+    node.statistics.count_lost(6)
+    wait_for(lambda: newest().level == WARN and '30.0% of the images were lost' in
+             newest().message)
+    node.set_parameters([Parameter('warn_lost', value=0.3), Parameter('warn_replaced', value=0.1)])
     node.engine.counts.replaced += 3
     wait_for(lambda: newest().level == WARN and '15.0% of the images were replaced' in
              newest().message)
@@ -230,6 +233,20 @@ def test_shares_are_of_the_last_images():
         statistics.count_arrival('image', float(number), 0.0)
         statistics.count_bad('empty')
     assert statistics.dropped_share == 0.25
+
+
+def test_the_share_of_lost_images_is_of_the_last_that_came_or_were_lost():
+    statistics = Statistics()
+    assert statistics.lost_share == 0
+    statistics.count_lost(10)
+    assert statistics.lost_share == 0.5  # each counts as one of twenty
+    statistics.count_lost(30)
+    assert statistics.lost_share == 1
+    for number in range(300):
+        statistics.count_arrival('image', float(number), 0.0)
+    assert statistics.lost == 40 and statistics.lost_share == 0
+    statistics.count_lost(50)
+    assert statistics.lost_share == 50 / 250
 
 
 def test_an_image_that_hangs_is_an_error(perception, client, monkeypatch):

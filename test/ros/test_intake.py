@@ -1,6 +1,10 @@
 """Subscriptions suit their publishers and listeners, and silence is explained."""
 
 import array
+import os
+from pathlib import Path
+import subprocess
+import sys
 
 from anytime_perception.msg import Refinement
 from anytime_perception.ros import camera_topic
@@ -10,7 +14,7 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.rcutils_logger import RcutilsLogger
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -100,7 +104,7 @@ def test_no_image_is_lost_or_taken_twice_when_the_reliability_changes(ros):
     executor.add_node(node)
     taken = []
     topic = camera_topic.CameraTopic(
-        node, 'image', lambda message: taken.append(len(message.data)), print)
+        node, 'image', lambda message: taken.append(len(message.data)), print, print)
     publisher = node.create_publisher(Image, 'image', QoSProfile(depth=10))
     sent = 0
 
@@ -171,6 +175,43 @@ def test_a_silent_publisher_is_explained_once(perception, client, said):
     for _ in range(3):
         node.intake.watch()
     assert len(about(said, 'no image has come')) == 1
+
+
+@pytest.fixture
+def lossy_camera(ros):
+    """Send images from another process, too large for what it shares memory in."""
+    environment = {name: value for name, value in os.environ.items() if 'FAST' not in name}
+    sender = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name('lossy_camera.py')],
+        env={**environment, 'ROS_DOMAIN_ID': str(rclpy.get_default_context().get_domain_id())})
+    yield
+    sender.terminate()
+    sender.wait()
+
+
+@pytest.mark.skipif(rclpy.get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
+                    reason='other middleware may lose none')
+def test_images_lost_on_the_way_are_counted_and_explained(perception, lossy_camera, said):
+    node = perception()
+    text = wait_for(lambda: about(said, 'images of /image were lost', 'large_images'))[0]
+    lost, sent = (int(word) for word in text.split() if word.isdigit())
+    assert sent / 10 < lost <= sent
+    assert node.statistics.lost >= lost and node.statistics.lost_share > 0.1
+
+
+def test_a_middleware_that_does_not_tell_of_losses_is_no_obstacle(perception, client,
+                                                                  monkeypatch):
+    subscribe = LifecycleNode.create_subscription
+
+    def refuse(*arguments, event_callbacks=None, **options):
+        if event_callbacks is not None and event_callbacks.message_lost is not None:
+            raise camera_topic.UnsupportedEventTypeError
+        return subscribe(*arguments, event_callbacks=event_callbacks, **options)
+
+    monkeypatch.setattr(LifecycleNode, 'create_subscription', refuse)
+    perception()
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    answered(client, client.create_publisher(Image, 'image', 1), heard)
 
 
 def test_lazy_receives_only_while_somebody_listens(perception, client):
