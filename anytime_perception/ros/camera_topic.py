@@ -5,17 +5,14 @@ import functools
 import time
 from typing import Any
 
+from anytime_perception.ros.event_callbacks import (SubscriptionEventCallbacks,
+                                                    UnsupportedEventTypeError)
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import (HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind, QoSProfile,
                        ReliabilityPolicy)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,

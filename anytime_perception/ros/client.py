@@ -9,6 +9,7 @@ import traceback
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros.calls import PerceptionError, ServiceCalls
+from anytime_perception.ros.event_callbacks import NO_EVENTS
 from anytime_perception.ros.goals import Goals
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
@@ -79,9 +80,10 @@ class AnytimeClient:
         self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
         self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
         self._subscriptions = (
-            node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, LATCHED),
-            node.create_subscription(
-                Refinement, f'{name}/refinements', self._take_refinement, 200))
+            node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, LATCHED,
+                                     event_callbacks=NO_EVENTS),
+            node.create_subscription(Refinement, f'{name}/refinements', self._take_refinement, 200,
+                                     event_callbacks=NO_EVENTS))
 
     def close(self) -> None:
         """Hear nothing any more, and let go of the node; there are no calls after that."""

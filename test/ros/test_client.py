@@ -15,7 +15,7 @@ from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt, SetBudget
 import pytest
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
@@ -290,6 +290,17 @@ def test_closing_clients_never_harms_the_executor_that_serves_their_node(ros, ma
         executor.shutdown()
         thread.join()
         node.destroy_node()
+
+
+def test_nothing_of_a_client_can_be_destroyed_just_before_an_executor_waits_for_it(ros):
+    """As events of its subscriptions could; how often that happens depends on the middleware."""
+    node = Node('planner')
+    before = list(node.waitables)
+    anytime = AnytimeClient(node)
+    assert [type(waitable) for waitable in node.waitables if waitable not in before] == [
+        ActionClient]
+    anytime.close()
+    node.destroy_node()
 
 
 def test_a_client_may_be_closed_when_its_node_is_served_no_more(ros):
