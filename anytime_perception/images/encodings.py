@@ -16,6 +16,11 @@ class Encoding:
     bytes_per_channel: int = 1
     even_width: bool = False
     least_side: int = 1  # in pixels; OpenCV makes smaller Bayer images black
+    colour_below: bool = False  # half as many rows again, of colour for four pixels each
+
+    def rows(self, height: int) -> int:
+        """Return how many rows of bytes an image of so many pixels has."""
+        return height + height // 2 if self.colour_below else height
 
 
 ENCODINGS: dict[str, Encoding] = {
@@ -23,6 +28,10 @@ ENCODINGS: dict[str, Encoding] = {
     'bgr8': Encoding(3, cv2.COLOR_BGR2RGB),
     'rgba8': Encoding(4, cv2.COLOR_RGBA2RGB),
     'bgra8': Encoding(4, cv2.COLOR_BGRA2RGB),
+    'rgb16': Encoding(3, None, 2),
+    'bgr16': Encoding(3, cv2.COLOR_BGR2RGB, 2),
+    'rgba16': Encoding(4, cv2.COLOR_RGBA2RGB, 2),
+    'bgra16': Encoding(4, cv2.COLOR_BGRA2RGB, 2),
     'mono8': Encoding(1, cv2.COLOR_GRAY2RGB),
     'mono16': Encoding(1, cv2.COLOR_GRAY2RGB, 2),
     '8UC1': Encoding(1, cv2.COLOR_GRAY2RGB),
@@ -32,6 +41,8 @@ ENCODINGS: dict[str, Encoding] = {
     'uyvy': Encoding(2, cv2.COLOR_YUV2RGB_UYVY, even_width=True),
     'yuv422_yuy2': Encoding(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True),
     'yuyv': Encoding(2, cv2.COLOR_YUV2RGB_YUYV, even_width=True),
+    'nv12': Encoding(1, cv2.COLOR_YUV2RGB_NV12, even_width=True, colour_below=True),
+    'nv21': Encoding(1, cv2.COLOR_YUV2RGB_NV21, even_width=True, colour_below=True),
     # OpenCV names Bayer patterns after the second row.
     **{f'bayer_{pattern}{8 * size}': Encoding(1, conversion, size, least_side=3) for size in (1, 2)
        for pattern, conversion in (
@@ -69,6 +80,9 @@ def check_pixels(message: Any) -> None:
     if encoding.even_width and message.width % 2:
         raise BadImageError('width', f'the image is {message.width} pixels wide, but '
                                      f'{message.encoding} stores pixels in pairs')
+    if encoding.colour_below and message.height % 2:
+        raise BadImageError('height', f'the image is {message.height} pixels high, but '
+                                      f'{message.encoding} stores the colour of rows in pairs')
     if min(message.width, message.height) < encoding.least_side:
         raise BadImageError('small', f'the image is {message.width}x{message.height} pixels, but '
                                      f'{message.encoding} takes {encoding.least_side} a side')
@@ -78,7 +92,7 @@ def check_pixels(message: Any) -> None:
             'step', f'the step is {message.step} bytes, but a row of {message.width} '
                     f'{message.encoding} pixels takes {row}')
     # The last row may come without its padding.
-    needed = (message.height - 1) * message.step + row
+    needed = (encoding.rows(message.height) - 1) * message.step + row
     if len(message.data) < needed:
         raise BadImageError(
             'truncated', f'the image has {len(message.data)} bytes, but {message.width}x'
@@ -91,7 +105,8 @@ def pixels_to_rgb(message: Any) -> np.ndarray:
     encoding = ENCODINGS[message.encoding]
     depth = encoding.channels * encoding.bytes_per_channel
     pixels = np.lib.stride_tricks.as_strided(
-        data, (message.height, message.width, depth), (message.step, depth, 1), writeable=False)
+        data, (encoding.rows(message.height), message.width, depth), (message.step, depth, 1),
+        writeable=False)
     if encoding.bytes_per_channel == 2:  # of two bytes, the high one
         pixels = pixels[:, :, 0 if message.is_bigendian else 1::2]
     if not pixels.flags.c_contiguous:

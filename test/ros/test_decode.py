@@ -32,6 +32,12 @@ ENCODE = {
 }
 
 
+def of_two_bytes(pixels, big):
+    """Return pixels (height, width, bytes per pixel), with another byte below each."""
+    low = np.full_like(pixels, 77)
+    return np.stack([pixels, low] if big else [low, pixels], axis=3).reshape(*pixels.shape[:2], -1)
+
+
 @given(height=st.integers(1, 20), width=st.integers(1, 20), padding=st.integers(0, 9),
        encoding=st.sampled_from(sorted(ENCODE)), seed=st.integers(0, 99))
 @settings(max_examples=80)
@@ -43,14 +49,23 @@ def test_colours_and_padding(height, width, padding, encoding, seed):
 
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), padding=st.integers(0, 3),
+       encoding=st.sampled_from(sorted(ENCODE)), big=st.booleans())
+@settings(max_examples=40)
+def test_colours_of_two_bytes(height, width, padding, encoding, big):
+    rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    image = message(of_two_bytes(ENCODE[encoding](rgb), big), encoding.replace('8', '16'),
+                    padding, is_bigendian=int(big))
+    check_image(image)
+    assert (to_rgb(image) == rgb).all()
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), padding=st.integers(0, 3),
        big=st.booleans())
 @settings(max_examples=30)
 def test_grey_and_endianness(height, width, padding, big):
     grey = np.random.default_rng(0).integers(0, 256, (height, width), dtype=np.uint8)
     eight = message(grey[..., None], 'mono8', padding)
-    wide = grey.astype('>u2' if big else '<u2') * 256 + 77
-    wide = wide.astype('>u2' if big else '<u2').view(np.uint8).reshape(height, width, 2)
-    sixteen = message(wide, 'mono16', padding, is_bigendian=int(big))
+    sixteen = message(of_two_bytes(grey[..., None], big), 'mono16', padding, is_bigendian=int(big))
     for image in (eight, sixteen):
         check_image(image)
         assert (to_rgb(image) == grey[..., None]).all()
@@ -64,16 +79,38 @@ def test_nameless_channels_are_grey(encoding):
     assert (to_rgb(message(pixels, encoding)) == 50).all()
 
 
+def yuv(red, green, blue):
+    """Return BT.601's brightness and colour."""
+    return np.round([16 + (65.5 * red + 128.6 * green + 25.0 * blue) / 255,
+                     128 + (-37.8 * red - 74.2 * green + 112 * blue) / 255,
+                     128 + (112 * red - 93.8 * green - 18.2 * blue) / 255]).astype(np.uint8)
+
+
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21'])
+@pytest.mark.parametrize('padding', [0, 5])
+def test_colour_below_brightness(encoding, padding):
+    left, right = (255, 0, 0), (0, 90, 255)
+    height, width = 4, 6
+    rows = np.zeros((height * 3 // 2, width + padding), np.uint8)
+    for start, (y, u, v) in ((0, yuv(*left)), (4, yuv(*right))):  # colour is of pairs of columns
+        columns = slice(start, 4 if start == 0 else width)
+        rows[:height, columns] = y
+        rows[height:, columns][:, 0::2] = u if encoding == 'nv12' else v
+        rows[height:, columns][:, 1::2] = v if encoding == 'nv12' else u
+    image = Image(height=height, width=width, encoding=encoding, step=rows.shape[1],
+                  data=array.array('B', rows.tobytes()))
+    check_image(image)
+    rgb = to_rgb(image).astype(int)
+    assert rgb.shape == (height, width, 3)
+    assert np.abs(rgb[:, :4] - left).max() <= 3 and np.abs(rgb[:, 4:] - right).max() <= 3
+
+
 @pytest.mark.parametrize('encoding, order', [
     ('yuv422', 'UYVY'), ('uyvy', 'UYVY'), ('yuv422_yuy2', 'YUYV'), ('yuyv', 'YUYV')])
 @pytest.mark.parametrize('rgb', [(255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)])
 def test_yuv(encoding, order, rgb):
-    red, green, blue = rgb
-    y = 16 + (65.5 * red + 128.6 * green + 25.0 * blue) / 255  # BT.601
-    u = 128 + (-37.8 * red - 74.2 * green + 112 * blue) / 255
-    v = 128 + (112 * red - 93.8 * green - 18.2 * blue) / 255
-    pair = [{'Y': y, 'U': u, 'V': v}[letter] for letter in order]
-    pixels = np.tile(np.round(pair).astype(np.uint8), (3, 2)).reshape(3, 4, 2)
+    pair = np.array([dict(zip('YUV', yuv(*rgb)))[letter] for letter in order])
+    pixels = np.tile(pair, (3, 2)).reshape(3, 4, 2)
     image = message(pixels, encoding, padding=3)
     check_image(image)
     assert np.abs(to_rgb(image).astype(int) - rgb).max() <= 3
@@ -145,6 +182,10 @@ def bad(**changes):
     (bad(encoding='purple8'), 'encoding purple8', 'rgb8, bgr8'),
     (Image(height=2, width=3, step=6, encoding='yuyv', data=array.array('B', bytes(12))),
      'width', 'pairs'),
+    (Image(height=3, width=2, step=2, encoding='nv12', data=array.array('B', bytes(9))),
+     'height', 'pairs'),
+    (Image(height=2, width=4, step=4, encoding='nv21', data=array.array('B', bytes(11))),
+     'truncated', 'take 12'),
     (CompressedImage(format='jpeg'), 'empty', 'no data')])
 def test_bad_images_are_told_apart(image, kind, text):
     with pytest.raises(BadImageError, match=text) as caught:
@@ -205,7 +246,7 @@ def test_what_is_too_small_to_have_colours_of_a_bayer_pattern_is_refused(width, 
     Image, height=st.integers(0, 2**32 - 1), width=st.integers(0, 2**32 - 1),
     step=st.integers(0, 2**32 - 1), is_bigendian=st.integers(0, 255),
     encoding=st.sampled_from(['rgb8', 'mono8', 'mono16', 'bgra8', '', '32FC1', 'bayer_rggb8',
-                              'bayer_gbrg16', 'yuv422', '16UC1']),
+                              'bayer_gbrg16', 'yuv422', '16UC1', 'nv12', 'rgba16']),
     data=st.binary(max_size=300).map(lambda b: array.array('B', b))))
 @settings(max_examples=300)
 def test_no_message_does_harm(image):
