@@ -41,6 +41,7 @@ class Statistics:
         self._replaced_before = counts.replaced if counts is not None else 0
         self.received = 0
         self.lost = 0
+        self._lost_before = 0
         self.bad: collections.Counter[str] = collections.Counter()
         self.started = 0
         self.stale = 0
@@ -54,7 +55,8 @@ class Statistics:
         self.preempts = 0
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
-        # Of each of the last images: how many had been dropped, replaced and lost when it came.
+        # Of each of the last images: how many had been dropped and replaced when it came, and lost
+        # when the one before it did.
         self._gone_before: collections.deque[tuple[int, int, int]] = collections.deque(
             maxlen=_WINDOW)
         self._misses: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
@@ -73,7 +75,8 @@ class Statistics:
         self.future += age < 0
         if not math.isnan(age):
             self._ages.append(max(age, 0.0))
-        self._gone_before.append((self.dropped, self.replaced, self.lost))
+        self._gone_before.append((self.dropped, self.replaced, self._lost_before))
+        self._lost_before = self.lost
         self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
 
     def count_lost(self, number: int) -> None:
@@ -173,7 +176,7 @@ class Statistics:
 
     @property
     def lost_share(self) -> float:
-        """The share of the last images, and of those lost among them, that was lost."""
+        """The share of the last images, and of those lost before and among them, that was lost."""
         lost = self._since(self.lost, 2)
         return self._share(lost, lost)
 

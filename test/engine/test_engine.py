@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 
 from anytime_perception.engine import (
     AnytimeEngine, Budget, choose_device, DeviceError, Status, worker)
@@ -38,6 +39,12 @@ def randomise(network):
     return network.eval()
 
 
+def first_stages(count, network):
+    """Cut a network short: OpenVINO takes long to convert each of torchvision's blocks."""
+    network.stages = network.stages[:count]
+    return randomise(network)
+
+
 @pytest.mark.parametrize('runner', ['torch', 'openvino'])
 @pytest.mark.parametrize('network', [
     randomise(AnytimeNetwork(2, 4, 5)),
@@ -48,7 +55,7 @@ def randomise(network):
                                               head='ladder') for n, first in ((1, 1), (2, 4))])),
     randomise(AnytimePyramid((1, 2, 1), (4, 5, 6), (7, 8), 5, input_size=17)),
     randomise(AnytimePyramid((1, 1), (4, 5), (6,), 5, first_exit=2, input_size=16)),
-    randomise(AnytimeBackbone('mobilenet_v3_small', 5, period=4, input_size=32)),
+    first_stages(3, AnytimeBackbone('mobilenet_v3_small', 5, period=2, input_size=32)),
     randomise(AnytimeNetwork(2, 4, 5, period=4, first_exit=3, input_size=70)),
     randomise(AnytimeSequence([AnytimeNetwork(n, 4, 5, input_size=16) for n in (1, 2, 3)]))])
 def test_refinements_are_what_the_network_computes(network, runner):
@@ -499,9 +506,11 @@ def test_impossible_budgets_are_refused(engine, budget):
     assert engine.budget == Budget()
 
 
-def test_cpu_is_always_there_and_auto_is_something():
+@pytest.mark.parametrize('there, name', [(True, 'cuda:0'), (False, 'cpu')])
+def test_auto_is_a_gpu_where_there_is_one(monkeypatch, there, name):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: there)
+    assert choose_device('auto') == torch.device(name)
     assert choose_device('cpu') == torch.device('cpu')
-    assert choose_device('auto').type in ('cpu', 'cuda')
 
 
 @pytest.mark.parametrize('name, text', [
@@ -549,6 +558,16 @@ def test_memory_and_threads_stay_flat(engine):
     gc.collect()
     assert resident() - memory < 4 * 2**20
     assert threading.active_count() == threads
+
+
+def test_an_engine_that_is_closed_is_freed():
+    engine = AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), runner='torch')
+    list(engine.refine(IMAGE))
+    held = [weakref.ref(thing) for thing in (engine, engine._worker, engine.model.network)]
+    engine.close()
+    del engine
+    gc.collect()
+    assert [reference() for reference in held] == [None] * 3
 
 
 def test_a_budget_is_counted_from_the_image_s_arrival(engine):

@@ -45,6 +45,16 @@ def network(request):
     return request.param()
 
 
+@pytest.mark.parametrize('seconds, together', [
+    (1.1e-3, [1] * 9), (1.1e-4, [1, 2, 2, 2, 2]), (9e-5, [1, 3, 3, 2]), (1e-6, [1, 8])])
+def test_stages_answer_together_where_a_stop_is_a_fifth_of_a_millisecond_later(
+        monkeypatch, seconds, together):
+    monkeypatch.setattr(module.OpenvinoRunner, '_stage_seconds', lambda self: [seconds] * 9)
+    found = []
+    module.OpenvinoRunner(plain(), 1).run(IMAGES, lambda exits: found.append(len(exits)) or True)
+    assert found == together
+
+
 @pytest.fixture(params=['each stage by itself', 'as the machine suggests', 'all at once'])
 def runner(request, network, monkeypatch):
     seconds = {'each stage by itself': 0.0, 'all at once': 60.0}.get(request.param)

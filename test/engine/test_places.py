@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 from anytime_perception.engine import Budget, ImagePass
 from anytime_perception.engine.places import Places
@@ -57,3 +58,25 @@ def test_a_frame_that_comes_while_a_goal_runs_is_next(goals):
             places.put(ImagePass(None, frame, Budget(), stream='camera'))
     for one, following in itertools.pairwise(taken):
         assert 'camera' in (one, following)  # never two goals in a row
+
+
+@pytest.mark.parametrize('started, deadline, over', [(-100, 1000, False), (-1000, 100, True)])
+def test_another_stream_s_deadline_leaves_the_image_in_flight_half_of_the_time(
+        started, deadline, over):
+    now, places = time.monotonic(), Places()
+    current = ImagePass(None, now + started, Budget(), stream='front')
+    assert not places.supersede(current, now + started)
+    places.put(ImagePass(None, now, Budget(deadline), stream='rear'))
+    assert places.supersede(current, now + started) == over
+
+
+@pytest.mark.parametrize('waiting, gives_way, also_if_exclusive', [
+    ({'stream': 'front'}, True, True), ({'stream': 'rear'}, True, False),
+    ({'stream': 'rear', 'budget': Budget(1000)}, False, False),
+    ({'stream': 'goal', 'budget': Budget(1000), 'exclusive': True}, True, False)])
+def test_who_the_image_in_flight_gives_way_to_at_once(waiting, gives_way, also_if_exclusive):
+    now, places = time.monotonic(), Places()
+    places.put(ImagePass(None, now, **{'budget': Budget(), **waiting}))
+    for exclusive, expected in ((False, gives_way), (True, also_if_exclusive)):
+        current = ImagePass(None, now, Budget(), stream='front', exclusive=exclusive)
+        assert places.supersede(current, now) == expected

@@ -16,16 +16,35 @@ def test_any_picture_becomes_a_square_and_flat_colour_stays(height, width, size)
     assert (result == (10, 200, 77)).all()
 
 
-def test_the_centre_is_kept_and_the_sides_are_cut():
-    image = np.zeros((4, 10, 3), np.uint8)
-    image[:, 3:7] = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+@pytest.mark.parametrize('shape, centre', [
+    ((4, 10, 3), np.s_[:, 3:7]), ((10, 4, 3), np.s_[3:7]), ((4, 7, 3), np.s_[:, 1:5]),
+    ((7, 4, 3), np.s_[1:5])])
+def test_the_centre_is_kept_and_the_sides_are_cut(shape, centre):
+    image = np.zeros(shape, np.uint8)
+    image[centre] = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
     assert (square(image, 4)[..., 0] == np.arange(16).reshape(4, 4)).all()
 
 
-def test_shrinking_averages_areas():
-    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    expected = image.reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
-    assert np.abs(square(image, 4) - expected).max() <= 0.5
+def picture(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize('side, size', [(8, 4), (6, 4), (7, 3)])
+def test_shrinking_averages_areas(side, size):
+    image = picture(side + 2, side)
+    fine = image[1:-1].repeat(size, axis=0).repeat(size, axis=1)
+    expected = fine.reshape(size, side, size, side, 3).mean(axis=(1, 3))
+    assert np.abs(square(image, size) - expected).max() <= 0.51
+
+
+@pytest.mark.parametrize('height, width', [(5, 9), (9, 5)])
+def test_enlarging_interpolates_linearly(height, width):
+    image = picture(height, width)
+    middle = image[:, 2:7] if width > height else image[2:7]
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(middle).permute(2, 0, 1)[None].double(), size=13, mode='bilinear',
+        align_corners=False)[0].permute(1, 2, 0).numpy()
+    assert np.abs(square(image, 13) - expected).max() <= 1
 
 
 @pytest.mark.parametrize('image, text', [

@@ -1,17 +1,17 @@
 """A planner that sends a goal and is gone, killed, before the answer."""
 
-import os
 import subprocess
 import sys
 
 import pytest
+from served import child_environment
 
 SCRIPT = """
 import os, signal
 import rclpy
 from rclpy.action import ActionClient
 from anytime_perception.action import Classify
-from test_perception_node import image_message, NAME
+from served import image_message, NAME
 
 rclpy.init()
 node = rclpy.create_node('dying')
@@ -25,11 +25,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def send_a_goal_and_die():
     """Return once the goal was accepted and its process killed."""
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
-        [os.path.dirname(__file__), os.environ.get('PYTHONPATH', '')])}
-    environment.setdefault('ROS_DOMAIN_ID', '42')
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    process = subprocess.run([sys.executable, '-c', SCRIPT], env=environment, timeout=60,
+    process = subprocess.run([sys.executable, '-c', SCRIPT], env=child_environment(), timeout=60,
                              stderr=subprocess.PIPE, text=True)
     if process.returncode != -9:
         pytest.fail(process.stderr)

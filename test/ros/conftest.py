@@ -1,11 +1,14 @@
-"""Nodes on a domain of their own, served in the background."""
+"""Nodes on a domain of their own, served in the background or as processes."""
 
-import os
+import subprocess
+from types import SimpleNamespace
 
 from anytime_perception.engine import latency
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model_file import Measured, Model, save
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -35,12 +38,14 @@ def short_profile(monkeypatch):
 @pytest.fixture
 def ros():
     """Initialise rclpy for one test and shut it down in the order that does not abort."""
-    from served import Served
-    rclpy.init(domain_id=int(os.environ.get('ROS_DOMAIN_ID', 0)) or 42)
+    from served import DOMAIN_ID, Served
+    rclpy.init(domain_id=DOMAIN_ID)
     served = Served()
-    yield served
-    served.close()
-    rclpy.shutdown()
+    try:
+        yield served
+        served.close()
+    finally:
+        rclpy.shutdown()
 
 
 @pytest.fixture
@@ -61,4 +66,57 @@ def perception(ros, model_path):
 def client(ros):
     """Return a served node to talk to the perception node with."""
     from served import Client
-    return ros.add(Client())
+    return ros.add(Client(ros))
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Return the `warnings` and the `errors` that nodes log."""
+    from rclpy.impl.rcutils_logger import RcutilsLogger
+    said = SimpleNamespace(warnings=[], errors=[])
+    for level, texts in (('warning', said.warnings), ('error', said.errors)):
+        monkeypatch.setattr(RcutilsLogger, level,
+                            lambda _self, text, texts=texts, **_: texts.append(text))
+    return said
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts an executable of the package; all end with the test."""
+    from anytime_perception.ros.large_images import large_images
+    from served import child_environment
+    index = pytest.importorskip('ament_index_python')
+    prefix = index.get_package_prefix('anytime_perception')
+    environment = child_environment(PYTHONUNBUFFERED='1')
+    environment.update(large_images(environment))
+    processes = []
+
+    def run(name, **parameters):
+        arguments = []
+        for key, value in parameters.items():
+            arguments += ['-p', f'{key}:={value}']
+        path = tmp_path / f'{name}.log'
+        with open(path, 'w') as log:
+            process = subprocess.Popen(
+                [f'{prefix}/lib/anytime_perception/{name}', '--ros-args', *arguments],
+                env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process.log = path.read_text
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Return a folder of pictures of each class."""
+    for class_id in ('cat', 'dog', 'eel'):
+        (tmp_path / 'pictures' / class_id).mkdir(parents=True)
+        for number in range(3):
+            picture = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / 'pictures' / class_id / f'{number}.png'), picture)
+    return tmp_path / 'pictures'

@@ -1,19 +1,19 @@
 """The action ~/classify: goals are refined before the camera's images, and can be cancelled."""
 
 import math
-import threading
 import time
 
 from action_msgs.msg import GoalStatus
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros import classify
+import cv2
 import numpy as np
 import pytest
 from rclpy.action import ActionClient
 from rclpy.action.server import GoalEvent
-from served import CLASS_IDS, wait_for, WAIT_SECONDS
-from test_perception_node import finals, image_message, NAME, send
+from served import (CLASS_IDS, compressed_message, finals, hold, image_message, NAME, result_of,
+                    send, wait_for, WAIT_SECONDS)
 
 
 class Goals:
@@ -25,19 +25,12 @@ class Goals:
 
     def send(self, goal):
         feedback = []
-        handle = self.wait(self._client.send_goal_async(
+        handle = result_of(self._client.send_goal_async(
             goal, feedback_callback=lambda message: feedback.append(message.feedback.refinement)))
         return handle, feedback
 
     def result(self, handle):
-        return self.wait(handle.get_result_async())
-
-    @staticmethod
-    def wait(future):
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        assert done.wait(WAIT_SECONDS)
-        return future.result()
+        return result_of(handle.get_result_async())
 
     def ask(self, goal):
         handle, feedback = self.send(goal)
@@ -48,14 +41,7 @@ class Goals:
 @pytest.fixture
 def held(monkeypatch):
     """Return an event that images of goals wait for, on the worker, before they are decoded."""
-    go = threading.Event()
-    to_rgb = classify.to_rgb
-
-    def wait_and_decode(*arguments):
-        assert go.wait(WAIT_SECONDS)
-        return to_rgb(*arguments)
-
-    monkeypatch.setattr(classify, 'to_rgb', wait_and_decode)
+    go = hold(monkeypatch, classify)
     yield go
     go.set()
 
@@ -111,7 +97,7 @@ def test_a_cancelled_goal_ends_with_its_first_answer(perception, client, held):
     perception()
     goals = Goals(client)
     handle, _ = goals.send(Classify.Goal(image=image_message(stamp=8)[0], budget_ms=math.inf))
-    goals.wait(handle.cancel_goal_async())
+    result_of(handle.cancel_goal_async())
     held.set()
     response = goals.result(handle)
     assert response.status == GoalStatus.STATUS_CANCELED and response.result.success
@@ -199,9 +185,22 @@ def test_goals_give_what_the_camera_gives(perception, client):
     perception()
     message, _ = image_message(stamp=4)
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     send(client, message)
     answer = wait_for(lambda: finals(heard))[0]
     _, result, _ = Goals(client).ask(Classify.Goal(image=message, budget_ms=math.inf))
     assert result.refinement.class_ids == answer.class_ids
     assert np.allclose(result.refinement.scores, answer.scores, atol=1e-5)
+
+
+def test_a_compressed_image_is_answered_as_its_pixels_are(perception, client):
+    perception()
+    goals = Goals(client)
+    message, pixels = image_message(stamp=4)
+    compressed = compressed_message(cv2.imencode('.png', pixels[..., ::-1])[1], 'png')
+    compressed.header.stamp.sec = 7
+    results = [goals.ask(Classify.Goal(budget_ms=math.inf, **image))[1]
+               for image in ({'image': message}, {'compressed_image': compressed})]
+    assert [result.success for result in results] == [True, True]
+    raw, decoded = (result.refinement for result in results)
+    assert (decoded.header.stamp.sec, decoded.class_ids) == (7, raw.class_ids)
+    assert np.allclose(decoded.scores, raw.scores, atol=1e-5)

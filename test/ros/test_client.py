@@ -1,7 +1,7 @@
 """A planner's client: typed calls, and errors that say what is wrong."""
 
+import dataclasses
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -14,14 +14,15 @@ from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt, SetBudget
+import cv2
 import pytest
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image
-from served import CLASS_IDS, Served, wait_for, WAIT_SECONDS
-from test_perception_node import image_message, send
+from served import (child_environment, CLASS_IDS, compressed_message, image_message, say_latencies,
+                    send, wait_for, WAIT_SECONDS)
 
 
 @pytest.fixture
@@ -85,7 +86,11 @@ def test_a_node_that_is_not_there_is_no_long_wait(anytime):
 
 def test_a_budget_that_is_doubtful_says_so(perception, anytime):
     node = perception()
-    assert anytime.set_budget(0.5).message == ''
+    say_latencies(node)
+    assert dataclasses.asdict(anytime.set_budget(0.5)) == {
+        'budget': 0.5, 'exit_index': 3, 'latency': pytest.approx(0.4),
+        'latency_p99': pytest.approx(0.45), 'accuracy': pytest.approx(0.5 + 3 * 0.04),
+        'message': ''}
     node.engine.profile.p99 = node.engine.profile.p99 + 3.0
     expected = anytime.set_budget(0.5)
     assert expected.exit_index is None and 'at present' in expected.message
@@ -106,6 +111,8 @@ def test_an_image_is_classified(perception, anytime):
     stop.set()
     assert anytime.classify(image_message(stamp=7)[0], None, stop=stop).header.stamp.sec == 7
     assert all(math.isinf(message.budget_ms) for message in heard)
+    picture = compressed_message(cv2.imencode('.jpg', image_message()[1])[1])
+    assert anytime.classify(picture, None).status == Refinement.COMPLETE
     with pytest.raises(PerceptionError, match='purple8'):
         anytime.classify(image_message(encoding='purple8')[0], 1.0)
 
@@ -193,39 +200,44 @@ def test_a_goal_that_is_accepted_too_late_is_cancelled(ros, client):
 
 
 def test_a_node_that_goes_away_is_noticed(client):
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
-        [os.path.dirname(__file__), os.environ.get('PYTHONPATH', '')])}
-    environment.setdefault('ROS_DOMAIN_ID', '42')
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     script = 'import rclpy, test_client; rclpy.init(); rclpy.spin(test_client.Deaf("leaving"))'
-    process = subprocess.Popen([sys.executable, '-c', script], env=environment,
+    process = subprocess.Popen([sys.executable, '-c', script], env=child_environment(),
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    anytime = AnytimeClient(client, 'leaving', timeout=4.0)
-    assert anytime._goals._client.wait_for_server(WAIT_SECONDS)
 
     def end_when_asked():
         process.stdout.readline()
         process.terminate()
     end = threading.Thread(target=end_when_asked)
     end.start()
-    with pytest.raises(PerceptionError, match='leaving has gone'):
-        anytime.classify(image_message()[0], None)
-    end.join()
-    process.wait()
-    anytime.close()
+    try:
+        anytime = AnytimeClient(client, 'leaving', timeout=4.0)
+        assert anytime._goals._client.wait_for_server(WAIT_SECONDS)
+        with pytest.raises(PerceptionError, match='leaving has gone'):
+            anytime.classify(image_message()[0], 60.0)
+        anytime.close()
+        process.wait(WAIT_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+        end.join()
 
 
 def test_a_node_that_was_started_again_has_forgotten_its_goals(ros, client):
-    """The action looks served all the time: an endless wait would never end."""
+    """The action looks served all the time: a wait until complete would never end."""
     deaf, anytime = ros.add(Deaf()), AnytimeClient(client, timeout=3.0)
     announcements = deaf.create_publisher(ModelInfo, '~/model_info', LATCHED)
     announcements.publish(ModelInfo())
     assert anytime.wait_for_model(WAIT_SECONDS)
-    again = threading.Timer(1.0, lambda: announcements.publish(ModelInfo()))
-    again.start()
+
+    class Stop(threading.Event):
+        """Looked at only once the answer is waited for."""
+
+        def is_set(self):
+            if anytime._goals.announced == 1:
+                announcements.publish(ModelInfo())
+            return False
     with pytest.raises(PerceptionError, match='has gone'):
-        anytime.classify(image_message()[0], None)
-    again.join()
+        anytime.classify(image_message()[0], 60.0, stop=Stop())
     anytime.close()
 
 
@@ -239,7 +251,7 @@ def test_a_node_that_goes_away_before_it_accepts_is_noticed(ros, client):
     end = threading.Timer(0.5, leave)
     end.start()
     with pytest.raises(PerceptionError, match='leaving has gone'):
-        anytime.classify(image_message()[0], None)
+        anytime.classify(image_message()[0], 60.0)
     end.join()
     anytime.close()
 
@@ -279,7 +291,7 @@ def test_closing_clients_never_harms_the_executor_that_serves_their_node(ros, ma
     node, executor = Node('planner'), make()
     node.create_timer(0.0005, lambda: None)  # so that it begins to wait again and again
     executor.add_node(node)
-    thread = threading.Thread(target=Served._spin, args=(executor,))
+    thread = threading.Thread(target=executor.spin)
     thread.start()
     try:
         for _ in range(60):

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-from served import wait_for
+from served import change_state, image_message, NAME, send, wait_for
 from std_msgs.msg import Header
-from test_perception_node import change_state, image_message, NAME, send
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -32,8 +31,12 @@ def healths(client):
     return newest
 
 
+def values_of(status):
+    return {entry.key: entry.value for entry in status.values}
+
+
 def test_diagnostics_count_what_happened(perception, client):
-    node = perception(budget_ms=5000.0)
+    node = perception(budget_ms=5000.0, runner='torch')
     newest = healths(client)
     publisher = send(client, image_message(stamp=0)[0])
     wait_for(lambda: sum(node.statistics.exits.values()) == 1)
@@ -42,7 +45,7 @@ def test_diagnostics_count_what_happened(perception, client):
     wait_for(lambda: sum(node.statistics.exits.values()) == 2)
 
     def complete():
-        values = {entry.key: entry.value for entry in newest().values}
+        values = values_of(newest())
         return values.get('images_received') == '2' and values
     values = wait_for(complete)
     last = len(node.engine.profile.median) - 1
@@ -52,8 +55,12 @@ def test_diagnostics_count_what_happened(perception, client):
     assert float(values[f'exit {last} median_ms']) > 0
     assert float(values[f'exit {last} profile_ms']) > 0
     assert values['model_sha256'] == node.engine.model.sha256
-    assert values['runner'] == node.engine.runner and values['budget_ms'] == '5000.000'
-    assert float(values['memory_mb']) > 0
+    assert values['model'] == 'toy.safetensors' and newest().hardware_id == 'cpu'
+    assert values['runner'] == 'torch' and values['budget_ms'] == '5000.000'
+    held = {name: int(value) / 1024 for name, value in re.findall(
+        r'(VmRSS|VmHWM):\s+(\d+) kB', Path('/proc/self/status').read_text())}
+    assert float(values['memory_mb']) == pytest.approx(held['VmRSS'], rel=0.1)
+    assert float(values['peak_memory_mb']) == pytest.approx(held['VmHWM'], rel=0.1)
     page = (Path(__file__).parents[2] / 'docs' / 'node.md').read_text()
     kinds = {re.sub(r'\(.*\)', '(REASON)', re.sub(r'^exit \d+', 'exit N', key)) for key in values}
     assert [kind for kind in kinds if f'`{kind}`' not in page] == []
@@ -65,10 +72,46 @@ def test_the_exit_at_which_images_end_has_a_median(perception, client):
     send(client, image_message()[0])
 
     def values():
-        values = {entry.key: entry.value for entry in newest().values}
+        values = values_of(newest())
         return values.get('exit 0 images') == '1' and values
     values = wait_for(values)
     assert float(values['exit 0 median_ms']) > 0 and values['exit 1 median_ms'] == ''
+
+
+def test_diagnostics_say_what_the_statistics_know(perception, client):
+    node = perception()
+    newest, statistics = healths(client), Statistics(Counts())
+    now = time.monotonic()
+    for arrival, age in ((now, 0.3), (now + 1000, math.nan), (now + 2000, -5.0)):
+        statistics.count_arrival('image', arrival, age)
+    for kind in ('step', 'step', 'failed'):
+        statistics.count_bad(kind)
+    statistics._counts.replaced = 7
+    statistics.count_start('image', 0.1, 2000.0)
+    statistics.count_start('image', 0.3, 0.2)
+    for elapsed in (0.01, 0.03, 0.02):
+        statistics.count_refinement(dataclasses.replace(
+            answer(elapsed, budget=0.025), exit_index=1, status=engine.Status.COMPLETE),
+            fresh=True)
+        statistics.count_publication()
+    statistics.count_publication()
+    for seconds in range(1, 102):
+        statistics.count_preempt(seconds / 1e3)
+    node.statistics = statistics
+    expected = {
+        'images_received': '3', 'images_bad': '2', 'images_bad (step)': '2', 'images_failed': '1',
+        'images_replaced': '7', 'images_started': '2', 'images_stale': '1',
+        'images_unstamped': '1', 'images_from_the_future': '1', 'input_rate_hz': '0.001',
+        'age_at_arrival_p50_ms': '150.000', 'age_at_arrival_p95_ms': '285.000',
+        'oldest_start_ms': '2000100.000', 'refinements': '4', 'deadlines': '3',
+        'deadlines_missed': '1', 'preempts': '101', 'preempt_p50_ms': '51.000',
+        'preempt_p95_ms': '96.000', 'preempt_p99_ms': '100.000', 'preempt_max_ms': '101.000',
+        'exit 0 images': '0', 'exit 0 median_ms': '', 'exit 1 images': '3',
+        'exit 1 median_ms': '20.000'}
+    wait_for(lambda: values_of(newest()).get('preempts') == '101')
+    values = values_of(newest())
+    assert {key: values.get(key) for key in expected} == expected
+    assert 'images_bad (failed)' not in values
 
 
 def answer(elapsed=0.01, budget=math.inf):
@@ -163,7 +206,7 @@ def test_everything_is_counted_from_activation(perception, client):
     send(client, image_message()[0])
 
     def counts():
-        values = {entry.key: entry.value for entry in newest().values}
+        values = values_of(newest())
         return [values.get(key) for key in ('images_received', 'refinements', 'preempts')]
     wait_for(lambda: node.statistics.exits)
     for _ in range(3):
@@ -242,7 +285,9 @@ def test_the_share_of_lost_images_is_of_the_last_that_came_or_were_lost():
     assert statistics.lost_share == 0.5  # each counts as one of twenty
     statistics.count_lost(30)
     assert statistics.lost_share == 1
-    for number in range(300):
+    statistics.count_arrival('image', 0.0, 0.0)
+    assert statistics.lost_share == 40 / 41
+    for number in range(1, 300):
         statistics.count_arrival('image', float(number), 0.0)
     assert statistics.lost == 40 and statistics.lost_share == 0
     statistics.count_lost(50)

@@ -1,11 +1,9 @@
 """The documents say what the code does: they are generated from it, compared with it, or run."""
 
 import ast
-import os
 from pathlib import Path
 import re
 import runpy
-import threading
 
 from anytime_perception.ros import vision
 from anytime_perception.ros.camera import Camera
@@ -15,9 +13,8 @@ import cv2
 import numpy as np
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from served import Served
+from served import DOMAIN_ID, Served
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -99,20 +96,13 @@ def test_pages_have_every_parameter_of_their_node(tmp_path, ros, kind, page):
 @pytest.fixture
 def perception_elsewhere(model_path, monkeypatch):
     """Serve a perception node on a context of its own: an example initialises the default one."""
-    monkeypatch.setenv('ROS_DOMAIN_ID', os.environ.get('ROS_DOMAIN_ID', '42'))
-    context = rclpy.Context()
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(DOMAIN_ID))
+    context, served = rclpy.Context(), Served()
     rclpy.init(context=context)
-    node = PerceptionNode(context=context, parameter_overrides=[
-        Parameter('model', value=str(model_path)), Parameter('device', value='cpu')])
-    executor = SingleThreadedExecutor(context=context)
-    executor.add_node(node)
-    thread = threading.Thread(target=Served._spin, args=(executor,), daemon=True)
-    thread.start()
+    served.add(PerceptionNode(context=context, parameter_overrides=[
+        Parameter('model', value=str(model_path)), Parameter('device', value='cpu')]))
     yield
-    executor.shutdown()
-    thread.join()
-    node.close()
-    node.destroy_node()
+    served.close()
     rclpy.shutdown(context=context)
 
 

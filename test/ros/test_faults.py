@@ -17,9 +17,7 @@ import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-from served import wait_for, WAIT_SECONDS
-from test_perception_node import change_state, finals, image_message, NAME, send
-from test_processes import pictures, start  # noqa: F401  (fixtures)
+from served import change_state, finals, image_message, NAME, send, wait_for, WAIT_SECONDS
 
 REPEATS = int(os.environ.get('ANYTIME_REPEATS', 5))  # 100 before a release; few in CI
 
@@ -36,7 +34,6 @@ def grey(stamp, height, width, encoding, depth):
 def test_a_camera_that_changes_size_and_encoding_mid_stream(perception, client):
     node = perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     kinds = [(12, 20, 'rgb8', 3), (300, 200, 'bgr8', 3), (16, 16, 'mono8', 1), (5, 9, 'rgba8', 4)]
     publisher = None
     for stamp, kind in enumerate(kinds * 2, start=1):
@@ -53,7 +50,6 @@ def test_a_camera_that_changes_size_and_encoding_mid_stream(perception, client):
 def test_a_stamp_before_1970_does_no_harm(perception, client):
     node = perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     message = image_message()[0]
     message.header.stamp = Time(sec=-5, nanosec=500_000_000)
     send(client, message)
@@ -66,7 +62,6 @@ def test_an_answer_stands_under_the_header_of_its_image(perception, client):
     """Two pictures that are answered differently alternate as fast as they go."""
     perception()
     heard = client.listen(Refinement, f'{NAME}/refinements', 1000)
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     two = [image_message(stamp=1)[0], image_message(stamp=2)[0]]
     publisher = send(client, two[0])
     wait_for(lambda: finals(heard))
@@ -116,11 +111,8 @@ def test_two_nodes_on_one_machine_do_not_mix(ros, perception, client, model_path
             Parameter('model', value=str(model_path)), Parameter('device', value='cpu')]))
     front = client.listen(Refinement, f'{NAME}/refinements')
     rear = client.listen(Refinement, f'/rear{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'/rear{NAME}/refinements'))
     send(client, image_message(stamp=1)[0])
-    publisher = client.create_publisher(Image, '/rear/image', 1)
-    wait_for(lambda: publisher.get_subscription_count() > 0)
-    publisher.publish(image_message(stamp=2)[0])
+    send(client, image_message(stamp=2)[0], '/rear/image')
     wait_for(lambda: finals(front) and finals(rear))
     assert {message.header.stamp.sec for message in front} == {1}
     assert {message.header.stamp.sec for message in rear} == {2}
@@ -176,7 +168,7 @@ def test_a_network_that_hangs_does_not_keep_the_node_from_cleaning_up_and_starti
     assert not thread.is_alive()
 
 
-def test_a_node_that_was_killed_comes_back(start, pictures, model_path, client):  # noqa: F811
+def test_a_node_that_was_killed_comes_back(start, pictures, model_path, client):
     heard = client.listen(Refinement, f'{NAME}/refinements')
     start('camera', images=pictures)
     for _ in range(2):
@@ -193,7 +185,6 @@ def test_a_planner_that_dies_during_a_goal_does_no_harm(perception, client, ros)
     node = perception()
     action_client_that_dies.send_a_goal_and_die()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     send(client, image_message(stamp=6)[0])
     wait_for(lambda: finals(heard))
     wait_for(lambda: not node._action._ends)

@@ -1,42 +1,38 @@
 """Subscriptions suit their publishers and listeners, and silence is explained."""
 
 import array
-import os
 from pathlib import Path
 import subprocess
 import sys
+import time
 
 from anytime_perception.msg import Refinement
-from anytime_perception.ros import camera_topic
+from anytime_perception.ros import camera_images, camera_topic
 from anytime_perception.srv import Preempt, SetBudget
 import cv2
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
-from served import wait_for
-from test_perception_node import finals, image_message, NAME
+from served import (child_environment, compressed_message, finals, hold, image_message, NAME, send,
+                    wait_for)
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 @pytest.fixture
-def said(monkeypatch):
-    """Return the warnings that are logged; silence is noticed at once."""
-    texts = []
+def impatient(monkeypatch):
+    """Notice silence at once."""
     monkeypatch.setattr(camera_topic, '_PATIENCE', 0.0)
-    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: texts.append(text))
-    return texts
 
 
 def about(said, *words):
-    return [text for text in said if all(word in text for word in words)]
+    return [text for text in said.warnings if all(word in text for word in words)]
 
 
 def answered(client, publisher, heard, **changes):
@@ -135,14 +131,14 @@ def test_no_image_is_lost_or_taken_twice_when_the_reliability_changes(ros):
     node.destroy_node()
 
 
-def test_a_publisher_that_offers_too_little_is_explained(perception, client, said):
+def test_a_publisher_that_offers_too_little_is_explained(perception, client, said, impatient):
     perception(reliability='reliable')
     client.create_publisher(Image, 'image', BEST_EFFORT)
     text = wait_for(lambda: about(said, 'offers less'))[0]
     assert 'RELIABILITY' in text and 'match' in text
 
 
-def test_another_policy_than_reliability_has_another_way_out(perception, client, said):
+def test_another_policy_than_reliability_has_another_way_out(perception, client, said, impatient):
     perception(**{'qos_overrides./image.subscription.durability': 'transient_local'})
     client.create_publisher(Image, 'image', 1)
     text = wait_for(lambda: about(said, 'offers less'))[0]
@@ -150,14 +146,14 @@ def test_another_policy_than_reliability_has_another_way_out(perception, client,
     assert 'parameter reliability' not in text
 
 
-def test_nobody_publishing_is_explained_with_what_there_is(perception, client, said):
+def test_nobody_publishing_is_explained_with_what_there_is(perception, client, said, impatient):
     client.create_publisher(Image, 'front/image_raw', 1)
     perception()
     text = wait_for(lambda: about(said, 'nobody publishes /image'))[0]
     assert '/front/image_raw' in text and '/annotated' not in text
 
 
-def test_a_topic_of_another_type_is_explained(perception, client, said):
+def test_a_topic_of_another_type_is_explained(perception, client, said, impatient):
     context = rclpy.Context()  # in one process, no second type is allowed on a topic
     rclpy.init(context=context, domain_id=client.context.get_domain_id())
     other = Node('other', context=context)
@@ -168,7 +164,7 @@ def test_a_topic_of_another_type_is_explained(perception, client, said):
     rclpy.shutdown(context=context)
 
 
-def test_a_silent_publisher_is_explained_once(perception, client, said):
+def test_a_silent_publisher_is_explained_once(perception, client, said, impatient):
     client.create_publisher(Image, 'image', 1)
     node = perception()
     wait_for(lambda: about(said, 'no image has come', 'ros2 topic hz /image', 'large_images'))
@@ -180,10 +176,10 @@ def test_a_silent_publisher_is_explained_once(perception, client, said):
 @pytest.fixture
 def lossy_camera(ros):
     """Send images from another process, too large for what it shares memory in."""
-    environment = {name: value for name, value in os.environ.items() if 'FAST' not in name}
+    environment = {name: value for name, value in child_environment().items()
+                   if not name.startswith('FAST')}
     sender = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name('lossy_camera.py')],
-        env={**environment, 'ROS_DOMAIN_ID': str(rclpy.get_default_context().get_domain_id())})
+        [sys.executable, Path(__file__).with_name('lossy_camera.py')], env=environment)
     yield
     sender.terminate()
     sender.wait()
@@ -231,11 +227,10 @@ def test_lazy_receives_only_while_somebody_listens(perception, client):
 
 @pytest.mark.parametrize('lazy', [False, True])
 @pytest.mark.parametrize('topic', ['no such!', '{camera}/image', 'image/', ''])
-def test_an_impossible_topic_ends_activate_with_its_name(perception, monkeypatch, lazy, topic):
-    said = []
-    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+def test_an_impossible_topic_ends_activate_with_its_name(perception, said, lazy, topic):
     node = perception(image_topics=['front', topic], lazy=lazy)
-    assert len(said) == 1 and f'image_topics has {topic!r}: ' in said[0] and '\n' not in said[0]
+    text, = said.errors
+    assert f'image_topics has {topic!r}: ' in text and '\n' not in text
     assert not node.active and not node.intake.subscribed
     node.set_parameters([Parameter('image_topics', value=['front', 'rear'])])
     assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
@@ -265,13 +260,8 @@ def test_one_of_several_cameras_can_be_asked_about(perception, client):
     perception(image_topics=['front', 'rear'])
     heard = client.listen(Refinement, f'{NAME}/refinements')
     for stamp, topic in ((1, 'front'), (2, 'rear')):
-        publisher = client.create_publisher(Image, topic, 1)
-        wait_for(lambda: publisher.get_subscription_count() > 0)
-
-        def answered():
-            publisher.publish(image_message(stamp=stamp)[0])
-            return any(message.header.stamp.sec == stamp for message in finals(heard))
-        wait_for(answered)
+        send(client, image_message(stamp=stamp)[0], topic)
+        wait_for(lambda stamp=stamp: finals(heard)[-1:] and heard[-1].header.stamp.sec == stamp)
     for stamp, topic in ((1, 'front'), (2, 'rear')):
         response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request(image_topic=topic))
         assert response.accepted and response.refinement.header.stamp.sec == stamp
@@ -287,12 +277,48 @@ def test_one_of_several_cameras_can_be_asked_about(perception, client):
     assert not response.accepted and 'is that of all cameras' in response.message
 
 
+def test_preempt_without_a_camera_is_about_whichever_is_in_flight(perception, client, monkeypatch):
+    node = perception(image_topics=['front', 'rear'])
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    send(client, image_message(stamp=1)[0], 'front')
+    wait_for(lambda: finals(heard))
+    go = hold(monkeypatch, camera_images)
+    send(client, image_message(stamp=2)[0], 'rear')
+    wait_for(lambda: node.engine.counts.started == 2)
+
+    def newest():
+        return client.call(Preempt, f'{NAME}/preempt', Preempt.Request()).refinement
+    assert newest().header.stamp.sec == 1
+    go.set()
+    _, final = wait_for(lambda: len(finals(heard)) == 2 and finals(heard))
+    assert (final.header.stamp.sec, final.exit_index) == (2, 0)
+    assert final.status == Refinement.PREEMPTED
+    assert newest() == final
+
+
+def test_only_the_newest_of_the_images_that_came_meanwhile_is_taken(ros):
+    node = rclpy.create_node('busy')
+    node.declare_parameter('image_transport', 'raw')
+    node.declare_parameter('reliability', 'reliable')
+    taken = []
+    camera_topic.CameraTopic(
+        node, 'image', lambda message: taken.append(message.header.stamp.sec), print, print)
+    publisher = node.create_publisher(Image, 'image', QoSProfile(depth=10))
+    subscription, = [own for own in node.subscriptions if own.topic_name == '/image']
+    wait_for(lambda: publisher.get_subscription_count() and subscription.get_publisher_count())
+    for stamp in range(1, 6):
+        publisher.publish(image_message(stamp=stamp)[0])
+    time.sleep(0.3)  # they are all there by then, and nobody has looked yet
+    ros.add(node)
+    wait_for(lambda: taken[-1:] == [5])
+    assert taken == [5]
+
+
 def test_compressed_images_are_answered(perception, client):
     perception(image_transport='compressed')
     heard = client.listen(Refinement, f'{NAME}/refinements')
     publisher = client.create_publisher(CompressedImage, 'image', 1)
-    data = cv2.imencode('.jpg', image_message()[1])[1]
-    message = CompressedImage(format='jpeg', data=array.array('B', data.tobytes()))
+    message = compressed_message(cv2.imencode('.jpg', image_message()[1])[1])
 
     def once():
         publisher.publish(message)

@@ -15,8 +15,7 @@ from anytime_perception.ros.large_images import large_images
 import pytest
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
-from served import wait_for, WAIT_SECONDS
-from test_perception_node import NAME
+from served import child_environment, NAME, wait_for, WAIT_SECONDS
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = """
@@ -42,11 +41,9 @@ def launch(tmp_path):
 
     def start(file, environment=(), **arguments):
         log = open(tmp_path / 'launch.log', 'w')
-        variables = {name: value for name, value in os.environ.items()
+        variables = {name: value for name, value in child_environment().items()
                      if name not in large_images({})}
         variables.update(environment, PYTHONUNBUFFERED='1')
-        variables.setdefault('ROS_DOMAIN_ID', '42')
-        variables.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
         process = subprocess.Popen(
             [sys.executable, '-c', LAUNCH, str(ROOT / 'launch' / file),
              *(f'{name}:={value}' for name, value in arguments.items())],

@@ -1,6 +1,5 @@
 """What is published of an answer: how often, drawn, traced; and whether the node is well."""
 
-import array
 import csv
 import math
 import time
@@ -19,20 +18,17 @@ import cv2
 from geometry_msgs.msg import TwistStamped
 import numpy as np
 import pytest
-from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
-from served import CLASS_IDS, wait_for
+from served import CLASS_IDS, compressed_message, finals, image_message, NAME, send, wait_for
 from std_msgs.msg import Header
-from test_perception_node import finals, image_message, NAME, send
 
 
 def test_only_final_answers_or_changes(perception, client):
     node = perception(publish='final')
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     publisher = send(client, image_message(stamp=1)[0])
     wait_for(lambda: finals(heard))
     assert len(heard) == 1 and heard[0].status == Refinement.COMPLETE
@@ -75,8 +71,7 @@ def test_a_compressed_picture_is_shown_as_large_as_it_is(perception, client):
     wait_for(lambda: node.outputs.keeps_pictures)
     stripes = np.zeros((480, 640, 3), np.uint8)
     stripes[:, ::8] = stripes[:, 1::8] = 255  # gone where it is decoded at an eighth
-    image = CompressedImage(format='jpeg', data=array.array(
-        'B', cv2.imencode('.jpg', stripes)[1].tobytes()))
+    image = compressed_message(cv2.imencode('.jpg', stripes)[1])
     publisher = client.create_publisher(CompressedImage, 'image', 1)
 
     def shown():
@@ -196,34 +191,26 @@ def test_the_budget_follows_the_speed(perception, client, monkeypatch, reliabili
     wait_for(lambda: node.engine.budget.seconds == pytest.approx(0.3))  # no speed any more
 
 
-@pytest.fixture
-def said(monkeypatch):
-    """Return the warnings that are logged."""
-    texts = []
-    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text, **_: texts.append(text))
-    return texts
-
-
 def test_a_robot_that_does_not_say_its_speed_is_noticed_once(perception, client, monkeypatch,
                                                              said):
     monkeypatch.setattr(speed, '_PATIENCE', 0.0)
     node = perception(speed_budgets='0:900, 2:300')
-    text, = wait_for(lambda: [text for text in said if 'no speed has come' in text])
+    text, = wait_for(lambda: [text for text in said.warnings if 'no speed has come' in text])
     assert '/speed' in text and '300 ms' in text
     for _ in range(3):
         node.speed.watch()
-    assert len([text for text in said if 'no speed has come' in text]) == 1
+    assert len([text for text in said.warnings if 'no speed has come' in text]) == 1
 
 
 def test_without_a_table_no_speed_is_missed(perception, monkeypatch, said):
     monkeypatch.setattr(speed, '_PATIENCE', 0.0)
     perception().speed.watch()
-    assert not [text for text in said if 'speed' in text]
+    assert not [text for text in said.warnings if 'speed' in text]
 
 
 def test_a_table_with_a_budget_that_is_too_short_is_warned_of(perception, said):
     perception(speed_budgets='0:900, 2:0.00001')
-    text, = [text for text in said if 'speed_budgets' in text]
+    text, = [text for text in said.warnings if 'speed_budgets' in text]
     assert 'shorter than the first exit' in text
 
 

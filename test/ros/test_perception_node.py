@@ -9,48 +9,22 @@ import threading
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros import camera_images
-from anytime_perception.ros.decode import to_rgb
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import ChangeState
 import numpy as np
 import pytest
-from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
-from served import CLASS_IDS, wait_for, WAIT_SECONDS
-
-NAME = '/anytime_perception'
-
-
-def image_message(stamp=1, **changes):
-    pixels = np.random.default_rng(stamp).integers(0, 256, (12, 20, 3), dtype=np.uint8)
-    message = Image(height=12, width=20, encoding='rgb8', step=60,
-                    data=array.array('B', pixels.tobytes()))
-    message.header.frame_id = 'left_camera'
-    message.header.stamp.sec = stamp
-    for name, value in changes.items():
-        setattr(message, name, value)
-    return message, pixels
-
-
-def send(client, message):
-    publisher = client.create_publisher(Image, 'image', 1)
-    wait_for(lambda: publisher.get_subscription_count() > 0)
-    publisher.publish(message)
-    return publisher
-
-
-def finals(heard):
-    return [message for message in heard if message.status != Refinement.REFINING]
+from served import (change_state, CLASS_IDS, finals, hold, image_message, NAME, say_latencies,
+                    send, state, wait_for, WAIT_SECONDS)
 
 
 def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
     perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     message, pixels = image_message(stamp=7)
     send(client, message)
     wait_for(lambda: finals(heard))
@@ -70,6 +44,12 @@ def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
         assert message.exit_count == len(expected) and math.isinf(message.budget_ms)
     elapsed = [m.elapsed_ms for m in heard]
     assert elapsed == sorted(elapsed)
+
+
+def test_what_runs_the_network_is_as_the_parameters_say(perception):
+    node = perception(threads=2, runner='torch', precision='bfloat16')
+    assert (node.engine.runner, node.engine.precision) == ('torch', 'bfloat16')
+    assert cv2.getNumThreads() == 2
 
 
 def test_model_info_reaches_late_subscribers(perception, client, model_path):
@@ -147,15 +127,20 @@ def test_a_budget_is_answered_with_what_to_expect(perception, client, model_path
     assert wait_for(lambda: finals(heard))[0].budget_ms == 1000.0
 
 
+def test_a_budget_that_ends_midway_is_answered_with_what_that_exit_gives(perception, client,
+                                                                         model_path):
+    say_latencies(perception())
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=500.0))
+    assert response.accepted and not response.message and response.exit_index == 3
+    assert response.expected_latency_ms == pytest.approx(400)
+    assert response.expected_p99_ms == pytest.approx(450)
+    assert response.expected_accuracy == pytest.approx(
+        1 - model_file.load(model_path).measured.error[3])
+
+
 def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(perception, client,
                                                                          monkeypatch):
-    go = threading.Event()
-
-    def held_to_rgb(*arguments):
-        assert go.wait(WAIT_SECONDS)
-        return to_rgb(*arguments)
-
-    monkeypatch.setattr(camera_images, 'to_rgb', held_to_rgb)
+    go = hold(monkeypatch, camera_images)
     node = perception(budget_ms=500.0)
     heard = client.listen(Refinement, f'{NAME}/refinements')
 
@@ -183,10 +168,8 @@ def test_an_unknown_scope_is_refused_with_those_that_are_known(perception, clien
     assert node.get_parameter('budget_ms').value == response.budget_ms == 500.0
 
 
-def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkeypatch):
+def test_bad_images_are_dropped_counted_and_said_once(perception, client, said):
     node = perception()
-    said = []
-    monkeypatch.setattr(type(node.get_logger()), 'error', lambda _self, text: said.append(text))
     heard = client.listen(Refinement, f'{NAME}/refinements')
     status = client.listen(DiagnosticArray, '/diagnostics')
     publisher = send(client, image_message(width=0)[0])
@@ -197,7 +180,7 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkey
         wait_for(lambda count=count: node.statistics.received == count)
     assert dict(node.statistics.bad) == {
         'empty': 1, 'step': 2, 'truncated': 1, 'encoding purple8': 2}
-    assert len(said) == 4
+    assert len(said.errors) == 4
     publisher.publish(image_message(stamp=9)[0])
     wait_for(lambda: finals(heard))
     assert {m.header.stamp.sec for m in heard} == {9}
@@ -206,15 +189,6 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, monkey
         if any(v.key == 'images_started' and v.value == '1' for v in m.status[0].values)])[-1]
     assert values['images_bad'] == '6' and values['images_bad (step)'] == '2'
     assert float(values['peak_memory_mb']) > 0
-
-
-def change_state(client, transition):
-    return client.call(ChangeState, f'{NAME}/change_state', ChangeState.Request(
-        transition=Transition(id=transition))).success
-
-
-def state(client):
-    return client.call(GetState, f'{NAME}/get_state', GetState.Request()).current_state.id
 
 
 def test_every_transition_again_and_again(perception, client):
@@ -264,7 +238,6 @@ def test_an_image_that_is_stopped_by_deactivation_has_its_final_answer(
         perception, client, monkeypatch):
     node = perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
     publish, first, go_on = node.outputs._publish, threading.Event(), threading.Event()
 
     def publish_slowly(refinement, trace):
@@ -283,21 +256,13 @@ def test_an_image_that_is_stopped_by_deactivation_has_its_final_answer(
 def test_an_image_of_before_a_pause_is_not_published_after_it(perception, client, monkeypatch):
     node = perception()
     heard = client.listen(Refinement, f'{NAME}/refinements')
-    wait_for(lambda: client.count_publishers(f'{NAME}/refinements'))
-    decoding, go_on = threading.Event(), threading.Event()
-    to_rgb = camera_images.to_rgb
-
-    def decode_slowly(*arguments):
-        decoding.set()
-        go_on.wait(WAIT_SECONDS)
-        return to_rgb(*arguments)
-    monkeypatch.setattr(camera_images, 'to_rgb', decode_slowly)
+    go = hold(monkeypatch, camera_images)
     publisher = send(client, image_message(stamp=4)[0])
-    assert decoding.wait(WAIT_SECONDS)
+    wait_for(lambda: node.engine.counts.started)
     old = node.statistics
     assert change_state(client, Transition.TRANSITION_DEACTIVATE)
     assert change_state(client, Transition.TRANSITION_ACTIVATE)
-    go_on.set()
+    go.set()
     wait_for(lambda: sum(old.exits.values()) == 1)
 
     def answered():
@@ -307,19 +272,16 @@ def test_an_image_of_before_a_pause_is_not_published_after_it(perception, client
     assert {message.header.stamp.sec for message in heard} == {5}
 
 
-def test_what_the_engine_says_is_in_the_node_s_log(perception, monkeypatch):
-    said = []
-    monkeypatch.setattr(RcutilsLogger, 'warning', lambda _self, text: said.append(text))
-    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
+def test_what_the_engine_says_is_in_the_node_s_log(perception, said):
     node = perception(runner='torch')
     log = logging.getLogger('anytime_perception.engine.worker')
     log.warning('an image %s', 'failed')
     log.error('the network failed')
     log.info('nothing')
-    assert said == ['an image failed', 'the network failed']
+    assert (said.warnings, said.errors) == (['an image failed'], ['the network failed'])
     node._log_forward.close()
     log.warning('again')
-    assert len(said) == 2
+    assert said.warnings == ['an image failed']
 
 
 def test_a_deactivation_that_fails_leaves_a_node_that_can_start_again(
@@ -373,13 +335,10 @@ def test_services_say_why_they_cannot_help(perception, client):
     ({'budget_ms': 'soon'}, 'must be a number'),
     ({'precision': 'int4'}, 'float32, bfloat16'),
     ({'image_transport': 'pigeon'}, 'raw, compressed')])
-def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, monkeypatch,
+def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, said,
                                                               model_path, parameters, text):
-    said = []
-    from rclpy.impl.rcutils_logger import RcutilsLogger
-    monkeypatch.setattr(RcutilsLogger, 'error', lambda _self, text: said.append(text))
     node = perception(**parameters)
-    assert len(said) == 1 and text in said[0]
+    assert len(said.errors) == 1 and text in said.errors[0]
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'precision': 'float32',
             'image_transport': 'raw'}
@@ -404,13 +363,18 @@ def test_parameters_that_cannot_change_now_say_why(perception, name, value, text
 
 def test_live_parameters_take_effect(perception, client):
     node = perception()
-    assert node.set_parameters([Parameter('top_k', value=1), Parameter('confidence', value=0.0),
-                                Parameter('hysteresis', value=3)])
+    assert node.engine.confidence is None
+    results = node.set_parameters([
+        Parameter('top_k', value=1), Parameter('confidence', value=0.0),
+        Parameter('hysteresis', value=3)])
+    assert all(result.successful for result in results), results
     assert node.engine.hysteresis == 3
     heard = client.listen(Refinement, f'{NAME}/refinements')
     send(client, image_message()[0])
     wait_for(lambda: finals(heard))
     assert [m.status for m in heard] == [Refinement.CONFIDENT] and len(heard[0].class_ids) == 1
+    assert node.set_parameters([Parameter('confidence', value=1.0)])[0].successful
+    assert node.engine.confidence is None  # and not: once the answer is certain
 
 
 def test_a_warning_and_an_error_may_both_be_said(perception):

@@ -5,20 +5,19 @@ import signal
 
 import pytest
 from served import wait_for, WAIT_SECONDS
-from test_processes import pictures, start  # noqa: F401  (fixtures)
 
 ament_index_python = pytest.importorskip('ament_index_python')
 
 
 @pytest.fixture
-def planner(start):  # noqa: F811
+def planner(start):
     prefix = ament_index_python.get_package_prefix('anytime_perception')
     if not Path(prefix, 'lib', 'anytime_perception', 'planner_cpp').exists():
         pytest.skip('needs rclcpp')
     return lambda **parameters: start('planner_cpp', decide_every_ms=50, **parameters)
 
 
-def test_the_planner_in_cpp_gets_its_answers(planner, start, model_path, pictures):  # noqa: F811
+def test_the_planner_in_cpp_gets_its_answers(planner, start, model_path, pictures):
     process = planner(budget_ms=500.0)  # before there is anything to talk to
     wait_for(lambda: 'waiting for /anytime_perception/preempt' in process.log())
     start('perception_node', model=model_path)
@@ -32,7 +31,7 @@ def test_the_planner_in_cpp_gets_its_answers(planner, start, model_path, picture
     assert process.returncode in (0, -signal.SIGINT), process.log()
 
 
-def test_the_planner_in_cpp_says_why_a_budget_is_refused(planner, start, model_path):  # noqa: F811
+def test_the_planner_in_cpp_says_why_a_budget_is_refused(planner, start, model_path):
     start('perception_node', model=model_path)
     process = planner(budget_ms=0.00001)
     wait_for(lambda: 'shorter than the first exit' in process.log())

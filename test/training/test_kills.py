@@ -1,6 +1,7 @@
 """A run that is killed again and again, and resumed, ends as the one that never was."""
 
 import multiprocessing
+from multiprocessing import forkserver
 import os
 import random
 import signal
@@ -17,6 +18,13 @@ OPTIONS = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--uni
 # Its processes have all imported; and no thread of PyTorch's is lost in them, as it is by fork.
 SERVER = multiprocessing.get_context('forkserver')
 SERVER.set_forkserver_preload(['anytime_training.cli', 'sklearn.datasets', 'torch._dynamo'])
+
+
+@pytest.fixture(scope='module', autouse=True)
+def no_server_left():
+    """End the server with these tests: it holds all that was imported, and lives on otherwise."""
+    yield
+    forkserver._forkserver._stop()  # not a public name of Python's, whose own tests use it
 
 
 @pytest.fixture(scope='module')
