@@ -8,6 +8,7 @@ from rclpy.client import Client
 from rclpy.task import Future
 
 _SEEK_SECONDS = 0.005  # between two looks at whether a service is there
+_AGAIN_SECONDS = 0.5   # after which a request is sent once more
 
 
 class PerceptionError(RuntimeError):
@@ -26,7 +27,7 @@ def result_of(future: Future, name: str, timeout: float, end: float):
     done = threading.Event()
     future.add_done_callback(lambda _future: done.set())
     if not done.wait(None if math.isinf(end) else max(0.0, end - time.monotonic())):
-        raise PerceptionError(f'{name} did not answer within {timeout:g} s')
+        raise no_answer(name, timeout)
     return future.result()
 
 
@@ -37,9 +38,13 @@ class ServiceCalls:
         self._name = name
         self._answered: set[Client] = set()
 
-    def __call__(self, client: Client, request, timeout: float):
+    def __call__(self, client: Client, request, timeout: float, *, repeat: bool = True):
         """
         Return the response to `request`, within `timeout` seconds.
+
+        A request can be lost while the node is being found, or goes to what is left of one that
+        has just ended. So it is sent again twice a second, unless `repeat` is False because the
+        node must not do it twice.
 
         Raises
         ------
@@ -55,11 +60,23 @@ class ServiceCalls:
                 raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
                                       'running? (ros2 node list)')
             time.sleep(min(_SEEK_SECONDS, timeout))
-        future = client.call_async(request)
+        answered = threading.Event()
+        futures: list[Future] = []
         try:
-            response = result_of(future, self._name, timeout, end)
-        except PerceptionError:
-            client.remove_pending_request(future)  # else rclpy keeps it for good
-            raise
+            while not answered.is_set():
+                if repeat or not futures:
+                    futures.append(client.call_async(request))
+                    futures[-1].add_done_callback(lambda _future: answered.set())
+                left = max(0.0, end - time.monotonic())
+                if not answered.wait(min(left, _AGAIN_SECONDS)) and time.monotonic() >= end:
+                    raise no_answer(self._name, timeout)
+        finally:
+            for future in futures:  # else rclpy keeps it for good
+                client.remove_pending_request(future)
         self._answered.add(client)
-        return response
+        return next(future for future in futures if future.done()).result()
+
+
+def no_answer(name: str, timeout: float) -> PerceptionError:
+    """Return what to raise where the node `name` did not answer within `timeout` seconds."""
+    return PerceptionError(f'{name} did not answer within {timeout:g} s')

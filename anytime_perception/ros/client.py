@@ -120,7 +120,8 @@ class AnytimeClient:
             budget_ms=math.inf if seconds is None else seconds * 1e3,
             scope=SetBudget.Request.CURRENT_IMAGE if current_only else
             SetBudget.Request.EVERY_IMAGE, image_topic=image_topic)
-        response = self._call(self._budget_client, request, timeout)
+        # Sent again, it might be meant for one image and change another's.
+        response = self._call(self._budget_client, request, timeout, repeat=not current_only)
         if not response.accepted:
             raise PerceptionError(response.message)
         return Expectation(
@@ -177,9 +178,10 @@ class AnytimeClient:
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
                                     seconds, self._guarded(on_refinement), stop)
 
-    def _call(self, client: Client, request, timeout: float | None):
+    def _call(self, client: Client, request, timeout: float | None, *, repeat: bool = True):
         self._check_open()
-        return self._service_calls(client, request, self._timeout if timeout is None else timeout)
+        return self._service_calls(client, request, self._timeout if timeout is None else timeout,
+                                   repeat=repeat)
 
     def _guarded(self, listener: Callable[[Refinement], None] | None,
                  ) -> Callable[[Refinement], None] | None:

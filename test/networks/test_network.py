@@ -2,7 +2,7 @@
 
 import math
 
-from anytime_perception.networks import AnytimeNetwork
+from anytime_perception.networks import AnytimeNetwork, layers
 from anytime_perception.networks.stage import run_stages
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -119,6 +119,14 @@ def test_a_unit_is_what_the_paper_says():
         hidden = norm(convolve(norm(x, unit.norm1), unit.conv1.weight), unit.norm2).clamp(min=0)
         expected = x + norm(convolve(hidden, unit.conv2.weight), unit.norm3)
         assert torch.allclose(unit(x), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize('kernel, stride', [(3, 1), (3, 2), (4, 2)])
+def test_convolutions_start_with_the_variance_of_he_by_fan_out(kernel, stride):
+    torch.manual_seed(0)
+    weights = layers.convolution(32, 128, kernel, stride).weight
+    assert weights.std().item() == pytest.approx((2 / (kernel ** 2 * 128)) ** 0.5, rel=0.02)
+    assert abs(weights.mean().item()) < 0.02 * weights.std().item()
 
 
 @pytest.mark.parametrize('size, map_size', [(8, 8), (64, 64), (65, 33), (224, 56), (512, 64)])

@@ -10,6 +10,7 @@ import time
 from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.ros import calls
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
@@ -65,18 +66,48 @@ def test_a_network_that_failed_for_good_gives_no_old_answer(perception, client, 
             ask()
 
 
-def test_a_call_ends_with_its_own_timeout_and_leaves_nothing(ros, client, anytime):
-    silent = Node('anytime_perception')  # nobody spins it, so its services never answer
-    try:
-        service = silent.create_service(Preempt, '~/preempt', lambda request, response: response)
-        own = anytime._preempt_client
-        assert own.wait_for_service(20)
-        with pytest.raises(PerceptionError, match='did not answer within 0.2 s'):
-            anytime.preempt(timeout=0.2)
-        assert not own._pending_requests
-        silent.destroy_service(service)
-    finally:
-        silent.destroy_node()
+@pytest.fixture
+def silent(ros, anytime):
+    """Return a node of the same name that nobody spins, so its services never answer."""
+    silent = Node('anytime_perception')
+    for kind, name in ((Preempt, 'preempt'), (SetBudget, 'set_budget')):
+        silent.create_service(kind, f'~/{name}', lambda request, response: response)
+    for own in (anytime._preempt_client, anytime._budget_client):
+        assert own.wait_for_service(WAIT_SECONDS)
+    yield silent
+    silent.destroy_node()
+
+
+def test_a_call_ends_with_its_own_timeout_and_leaves_nothing(silent, anytime):
+    with pytest.raises(PerceptionError, match='did not answer within 0.2 s'):
+        anytime.preempt(timeout=0.2)
+    assert not anytime._preempt_client._pending_requests
+
+
+def test_a_request_that_was_lost_with_an_ended_node_is_sent_again(silent, perception, anytime):
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(anytime.set_budget(0.5)))
+    caller.start()
+    wait_for(lambda: anytime._budget_client._pending_requests)
+    silent.destroy_node()
+    perception()
+    caller.join(WAIT_SECONDS)
+    assert [answer.budget for answer in answers] == [0.5]
+    assert not anytime._budget_client._pending_requests
+
+
+def test_a_budget_for_the_image_in_flight_is_sent_once(silent, anytime, monkeypatch):
+    """The second time, it could change another image's."""
+    monkeypatch.setattr(calls, '_AGAIN_SECONDS', 0.01)
+    own, sent = anytime._budget_client, []
+    call_async = own.call_async
+    monkeypatch.setattr(own, 'call_async', lambda request: sent.append(request.scope)
+                        or call_async(request))
+    for current_only in (True, False):
+        with pytest.raises(PerceptionError, match='did not answer within 0.1 s'):
+            anytime.set_budget(0.5, current_only=current_only, timeout=0.1)
+    assert sent.count(SetBudget.Request.CURRENT_IMAGE) == 1
+    assert sent.count(SetBudget.Request.EVERY_IMAGE) > 1
 
 
 def test_a_node_that_is_not_there_is_no_long_wait(anytime):

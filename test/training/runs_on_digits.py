@@ -1,12 +1,43 @@
-"""What the tests of whole runs share: what is left in a run's folder, and other processes."""
+"""What the tests of whole runs share: tiny runs, what is left in their folders, and processes."""
 
+import contextlib
 import csv
 import os
 from pathlib import Path
 
 from anytime_perception import model_file
-from anytime_training import cli
+from anytime_training import checkpoint, cli
+import pytest
 import torch
+
+# Options of a run that takes a fraction of a second; those that follow them count instead.
+TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
+        '--batch-size', '128', '--epochs', '2', '--device', 'cpu', '--quiet']
+
+
+def train(folder, *options):
+    """Train a tiny network, or what `options` say, into `folder`; return the exit status."""
+    return cli.main(['train', '--output', str(folder), *TINY, *map(str, options)])
+
+
+def resume(folder, *options):
+    """Go on with the run in `folder`, of which nothing else need be said."""
+    return cli.main(['train', '--resume', '--quiet', '--output', str(folder),
+                     *map(str, options)])
+
+
+@contextlib.contextmanager
+def interrupted_after_an_epoch():
+    """Have Ctrl-C end every run in here once it has saved an epoch; yield what was saved."""
+    real, saved = checkpoint.save_checkpoint, []
+
+    def save_and_interrupt(path, state):
+        real(path, state)
+        saved.append(path)
+        raise KeyboardInterrupt
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr('anytime_training.train.save_checkpoint', save_and_interrupt)
+        yield saved
 
 
 def weights_of(folder):

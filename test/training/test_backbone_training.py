@@ -7,14 +7,16 @@ import shutil
 
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
-from anytime_training import cli, train, weights
+from anytime_training import cli, weights
 from anytime_training.config import TrainConfig
 from anytime_training.optimiser import make_optimiser
 from anytime_training.phases import plan
+from anytime_training.pretrained import preprocessing_of_imagenet
+from anytime_training.train import new_network
 import cv2
 import numpy as np
 import pytest
-from runs_on_digits import same_weights
+from runs_on_digits import interrupted_after_an_epoch, same_weights
 import torch
 
 models = pytest.importorskip('torchvision.models', exc_type=Exception)
@@ -57,11 +59,18 @@ def test_the_recipe_of_a_backbone_has_camera_images():
 def test_it_starts_from_pretrained_weights(pretrained):
     state = torch.load(pretrained, weights_only=True)
     config = TrainConfig.of({'backbone': 'resnet18', 'input_size': 16})
-    with_weights, without = (train.new_network(config, 0, 2, 1, 0, start).state_dict()
+    with_weights, without = (new_network(config, 0, 2, 1, 0, start).state_dict()
                              for start in (state, None))
     name = 'stages.0.trunk.0.weight'
     assert torch.equal(with_weights[name], state['conv1.weight'])
     assert not torch.equal(without[name], state['conv1.weight'])
+
+
+def test_images_are_scaled_as_torchvision_does():
+    theirs = models.ResNet18_Weights.DEFAULT.transforms()
+    ours = preprocessing_of_imagenet(224)
+    assert ours.mean.flatten().tolist() == pytest.approx([255 * mean for mean in theirs.mean])
+    assert ours.scale == pytest.approx(255 * sum(theirs.std) / 3, abs=0.01)  # one for all three
 
 
 def test_trained_evaluated_resumed_profiled_and_reported(pretrained, pictures, tmp_path, capsys):
@@ -90,24 +99,16 @@ def test_trained_evaluated_resumed_profiled_and_reported(pretrained, pictures, t
     assert 'resnet18, s=3' in text and 'AANN' in text and 'Tables 2a and 5' in text
 
 
-def test_a_resumed_run_is_the_same_without_the_pretrained_weights(pictures, tmp_path, monkeypatch):
+def test_a_resumed_run_is_the_same_without_the_pretrained_weights(pictures, tmp_path):
     file = tmp_path / 'small.pth'
     torch.save(models.mobilenet_v3_small(weights=None).state_dict(), file)
     options = ['--epochs', '2', '--backbone', 'mobilenet_v3_small', '--pretrained', str(file)]
     assert run(tmp_path / 'whole', pictures, *options) == 0
-    real = train.save_checkpoint
-
-    def save_and_interrupt(path, state):
-        real(path, state)
-        raise KeyboardInterrupt
-    with monkeypatch.context() as patched:
-        patched.setattr(train, 'save_checkpoint', save_and_interrupt)
+    with interrupted_after_an_epoch():
         assert run(tmp_path / 'broken', pictures, *options) == 130
     file.unlink()
     assert run(tmp_path / 'broken', pictures, *options, '--resume') == 0
-    whole, broken = (model_file.load(tmp_path / name / 'model.safetensors').network.state_dict()
-                     for name in ('whole', 'broken'))
-    assert all(torch.equal(whole[name], broken[name]) for name in whole)
+    assert same_weights(tmp_path / 'whole', tmp_path / 'broken')
 
 
 def test_the_commands_in_the_card_of_a_backbone_make_it_again(pictures, tmp_path, monkeypatch):
@@ -141,15 +142,13 @@ def test_every_parameter_is_trained_and_only_weights_of_layers_decay(backbone):
 
 
 def test_blocks_left_out_at_random_repeat(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, 'save_checkpoint', lambda path, state: None)  # large and not used
-    results = []
+    monkeypatch.setattr('anytime_training.train.save_checkpoint',
+                        lambda path, state: None)  # large and not used
     for name in 'ab':
         torch.rand(ord(name))  # whatever came before
         assert run(tmp_path / name, pictures, '--epochs', '1', '--backbone', 'convnext_tiny',
                    '--period', '9', '--input-size', '32') == 0
-        results.append(model_file.load(tmp_path / name / 'model.safetensors').network)
-    first, second = (network.state_dict() for network in results)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same_weights(tmp_path / 'a', tmp_path / 'b')
 
 
 @pytest.mark.parametrize('options, said', [

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+from anytime_perception import model_file
 from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
@@ -15,6 +16,7 @@ from anytime_training.settings import assignment
 import cv2
 import numpy as np
 import pytest
+from runs_on_digits import environment, TINY, train
 
 MODEL = Path(__file__).parents[2] / 'models/cifar10-aann.safetensors'
 
@@ -94,6 +96,10 @@ def test_options_override_the_file_and_the_file_the_recipe():
     paper = TrainConfig.of({'dataset': 'cifar100', 'data': 'x'})
     assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.momentum) == (
         300, 128, 0.1, 2e-4, 0.9)
+    # Of the learned strategies, appendix D.4.
+    assert (paper.gamma, paper.eta, paper.tau, paper.avgl_momentum) == (0.3, 0.8, 0.5, 0.9)
+    svhn = TrainConfig.of({'dataset': 'svhn', 'data': 'x'})  # as in the authors' code
+    assert (paper.flip, paper.lighting, svhn.flip, svhn.lighting) == (True, False, False, True)
 
 
 @pytest.mark.parametrize('arguments, said', [
@@ -111,9 +117,8 @@ def test_what_is_missing_is_named(capsys, tmp_path, monkeypatch, arguments, said
 
 
 def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, tmp_path):
-    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
-               '--channels', 2, '--units-per-block', 1, '--epochs', 1]
-    assert cli.main([str(option) for option in options]) == 0
+    options = ['train', '--output', tmp_path, *TINY, '--epochs', 1]
+    assert train(tmp_path, '--epochs', 1) == 0
     log = (tmp_path / 'n1' / 'log.csv').read_text()
     (tmp_path / 'n1' / 'checkpoint.pt').unlink()
     assert 'evaluation.json' in error_of(capsys, *options, '--resume')
@@ -121,8 +126,7 @@ def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, 
 
 
 def test_two_processes_do_not_train_in_one_folder(capsys, tmp_path):
-    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
-               '--channels', 2, '--units-per-block', 1, '--epochs', 1]
+    options = ['train', '--output', tmp_path, *TINY, '--epochs', 1]
     left, others = tmp_path / 'n1' / '.checkpoint.pt.123.tmp', tmp_path / '.mine.tmp'
     left.parent.mkdir()
     for path in (left, others):
@@ -130,7 +134,7 @@ def test_two_processes_do_not_train_in_one_folder(capsys, tmp_path):
     with locked(tmp_path):
         assert not left.exists() and others.exists()
         assert f'another process trains in {tmp_path}' in error_of(capsys, *options)
-    assert cli.main([str(option) for option in [*options, '--resume']]) == 0
+    assert train(tmp_path, '--epochs', 1, '--resume') == 0
 
 
 def test_help_tells_every_setting_and_what_it_is_by_default(capsys):
@@ -144,13 +148,12 @@ def test_help_tells_every_setting_and_what_it_is_by_default(capsys):
 
 
 def test_a_run_is_not_overwritten_nor_changed_by_accident(capsys, tmp_path):
-    options = ['train', '--output', tmp_path, '--device', 'cpu', '--quiet', '--input-size', 8,
-               '--channels', 2, '--units-per-block', 1]
-    assert cli.main([str(option) for option in [*options, '--epochs', 1]]) == 0
+    options = ['train', '--output', tmp_path, *TINY]
+    assert train(tmp_path, '--epochs', 1) == 0
     assert '--resume' in error_of(capsys, *options, '--epochs', 1)
     assert 'epochs 1, not 2' in error_of(capsys, *options, '--epochs', 2, '--resume')
     (tmp_path / 'n1' / 'checkpoint.pt').write_bytes(b'damaged')
-    assert 'checkpoint.pt' in error_of(capsys, *options, '--resume')
+    assert 'checkpoint.pt' in error_of(capsys, *options, '--epochs', 1, '--resume')
 
 
 def test_a_file_in_place_of_the_output_folder_is_an_error(capsys, tmp_path):
@@ -206,10 +209,30 @@ from anytime_training.cli import main
 sys.exit(main(['info', sys.argv[1]]))
 """
     hidden = 'torchvision', 'matplotlib', 'sklearn', 'scipy', 'PIL', 'rosbags'
-    done = subprocess.run([sys.executable, '-c', code, MODEL, *hidden], capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run([sys.executable, '-c', code, MODEL, *hidden], env=environment(),
+                          capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, '')
     assert 'airplane' in done.stdout
+
+
+def test_info_tells_what_was_measured_of_every_exit(capsys):
+    model = model_file.load(MODEL)
+    assert cli.main(['info', str(MODEL), '--json']) == 0
+    found = json.loads(capsys.readouterr().out)
+    exits = model.network.exits
+    assert found['exits'] == [
+        {'exit': index, 'network': 0, 'depth': stage.depth, 'macs': stage.cost,
+         'error': model.measured.error[index],
+         'calibration_error': model.measured.calibration_error[index]}
+        for index, stage in enumerate(exits)]
+    assert found['measured_on'] == f'10000 images of {model.measured.dataset}'
+    assert (found['input_size'], found['class_ids'][:2]) == (32, ['airplane', 'automobile'])
+    assert found['recipe'] == model.recipe and found['sha256'] == model.sha256
+    assert cli.main(['info', str(MODEL)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split() == ['exit', str(len(exits) - 1), 'network', '0', 'depth',
+                            str(exits[-1].depth), f'{exits[-1].cost / 1e6:.2f}', 'M', 'MACs',
+                            'error', f'{model.measured.error[-1]:.2%}']
 
 
 def test_a_reader_that_has_enough_is_no_error():
@@ -217,5 +240,6 @@ def test_a_reader_that_has_enough_is_no_error():
     os.close(reading)  # as `| head` does, sooner or later
     with os.fdopen(writing, 'w') as pipe:
         done = subprocess.run([sys.executable, '-m', 'anytime_training', 'info', MODEL],
-                              stdout=pipe, stderr=subprocess.PIPE, timeout=120)
+                              env=environment(), stdout=pipe, stderr=subprocess.PIPE,
+                              timeout=120)
     assert (done.returncode, done.stderr) == (1, b'')

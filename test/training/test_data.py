@@ -1,9 +1,10 @@
 """Data sets: CIFAR's and SVHN's real formats, class folders and splits."""
 
+import dataclasses
 import pickle
 
 from anytime_training import data
-from anytime_training.data.image_set import from_pictures
+from anytime_training.data.image_set import from_pictures, ImageSet
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +45,11 @@ def test_cifar_validates_on_the_last_training_images(tmp_path):
     whole = data.load('cifar10', str(tmp_path))
     split = whole.with_validation()
     assert len(split.train) == 27 and torch.equal(split.test.images, whole.train.images[27:])
+    # As many as in the original, in which they are the last 5000 (section 4.1).
+    many = ImageSet(torch.zeros(50000, 3, 1, 1, dtype=torch.uint8), torch.arange(50000))
+    split = dataclasses.replace(whole, train=many).with_validation()
+    assert torch.equal(split.train.labels, torch.arange(45000))
+    assert torch.equal(split.test.labels, torch.arange(45000, 50000))
 
 
 def test_cifar100_uses_fine_labels(tmp_path):
@@ -219,6 +225,30 @@ def test_export_does_not_mix_data_sets(tmp_path):
     with pytest.raises(ValueError, match='0019.png is no picture of this data set'):
         data.export(fewer, tmp_path)
     assert len(list(tmp_path.rglob('*.png'))) == 40
+
+
+def test_the_mean_image_is_that_of_all_images():
+    pixels = torch.from_numpy(DRAWS.integers(0, 256, (9000, 3, 2, 2), dtype=np.uint8))
+    pixels[-1000:] //= 4  # these count as well
+    mean = ImageSet(pixels, torch.zeros(9000)).mean()
+    torch.testing.assert_close(mean, pixels.double().mean(dim=0).float())
+
+
+def test_other_images_or_labels_are_other_data():
+    images = torch.from_numpy(DRAWS.integers(0, 256, (6, 3, 2, 2), dtype=np.uint8))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    before = data.Dataset('some', ('a', 'b', 'c'), ImageSet(images, labels),
+                          ImageSet(images, labels))
+    known = data.fingerprint(before)
+    assert known['train'] == {'a': 2, 'b': 2, 'c': 2}
+    for part in ('train', 'test'):
+        for other in (ImageSet(images, labels.flip(0)), ImageSet(255 - images, labels)):
+            now = data.fingerprint(dataclasses.replace(before, **{part: other}))
+            assert 'but other ones' in data.difference(known, now)
+        fewer = dataclasses.replace(before, **{part: ImageSet(images[:5], labels[:5])})
+        assert data.difference(known, data.fingerprint(fewer)) == f'c has 1 {part} images, not 2'
+    same = dataclasses.replace(before, name='called otherwise')
+    assert data.difference(known, data.fingerprint(same)) == ''
 
 
 def test_pictures_of_any_shape_become_squares():

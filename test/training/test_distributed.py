@@ -3,17 +3,14 @@
 import subprocess
 import sys
 
-from anytime_training import cli
 import pytest
-from runs_on_digits import environment, rows_of, weights_of
+from runs_on_digits import environment, rows_of, TINY, train, weights_of
 import torch
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason='needs gloo')
 
 # Batches of an odd size never have two equal halves. Few steps, as each makes rounding larger.
-OPTIONS = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
-           '--batch-size', '181', '--epochs', '1', '--lr', '0.02', '--device', 'cpu', '--quiet',
-           '--set', 'precision=float32']
+OPTIONS = ['--batch-size', '181', '--epochs', '1', '--lr', '0.02', '--set', 'precision=float32']
 MANY = ['--mode', 'mixed', '--strategy', 'exp3', '--set', 'mixup=0.4', '--set',
         'distillation=0.3', '--set', 'head=coarse', '--set', 'average=0.9']
 
@@ -27,10 +24,10 @@ def two_processes(*arguments, program=('-m', 'anytime_training')):
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
-    assert cli.main(['train', '--output', str(tmp_path / 'teacher'), *OPTIONS]) == 0
-    options = [*OPTIONS, *MANY, '--teacher', str(tmp_path / 'teacher')]
-    assert cli.main(['train', '--output', str(tmp_path / 'one'), *options]) == 0
-    done = two_processes('train', '--output', tmp_path / 'two', *options)
+    assert train(tmp_path / 'teacher', *OPTIONS) == 0
+    options = [*OPTIONS, *MANY, '--teacher', tmp_path / 'teacher']
+    assert train(tmp_path / 'one', *options) == 0
+    done = two_processes('train', '--output', tmp_path / 'two', *TINY, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('model: ') == 1
     one, two = (weights_of(tmp_path / name) for name in ('one', 'two'))
@@ -64,11 +61,11 @@ def test_what_is_left_out_at_random_differs_between_processes(tmp_path, monkeypa
     alone, real = [], torch.manual_seed
     with monkeypatch.context() as patched:
         patched.setattr(torch, 'manual_seed', lambda seed: alone.append(seed) or real(seed))
-        assert cli.main(['train', '--output', str(tmp_path / 'one'), *OPTIONS]) == 0
+        assert train(tmp_path / 'one', *OPTIONS) == 0
     program = tmp_path / 'notes_seeds.py'
     program.write_text(NOTES_SEEDS)
-    done = two_processes(tmp_path / 'seeds', 'train', '--output', tmp_path / 'two', *OPTIONS,
-                         program=[program])
+    done = two_processes(tmp_path / 'seeds', 'train', '--output', tmp_path / 'two', *TINY,
+                         *OPTIONS, program=[program])
     assert done.returncode == 0, done.stderr
     first, second = ([int(line) for line in (tmp_path / f'seeds{rank}').read_text().split()]
                      for rank in (0, 1))
@@ -87,11 +84,11 @@ def test_a_mistake_is_said_once(tmp_path):
     ('batch_size=2', 'raise --batch-size'), ('compiled=true', 'compiled=false')])
 def test_what_several_processes_cannot_do(tmp_path, monkeypatch, capsys, option, said):
     monkeypatch.setattr('anytime_training.distributed.count', lambda: 3)
-    assert cli.main(['train', '--output', str(tmp_path), *OPTIONS, '--set', option]) == 2
+    assert train(tmp_path, *OPTIONS, '--set', option) == 2
     assert said in capsys.readouterr().err
 
 
 def test_each_process_takes_a_gpu_of_its_own(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('WORLD_SIZE', '2')
-    assert cli.main(['train', '--output', str(tmp_path), *OPTIONS, '--device', 'cuda:0']) == 2
+    assert train(tmp_path, *OPTIONS, '--device', 'cuda:0') == 2
     assert '--device cuda' in capsys.readouterr().err

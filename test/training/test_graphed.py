@@ -4,7 +4,6 @@ import warnings
 
 from anytime_perception.model_file import Model
 from anytime_perception.networks import AnytimeNetwork
-from anytime_training import cli, train
 from anytime_training.config import TrainConfig
 from anytime_training.graphed import GraphedStep
 from anytime_training.optimiser import make_optimiser
@@ -13,12 +12,12 @@ from anytime_training.step import make_step, Step
 from anytime_training.teacher import Teacher
 from anytime_training.weights import sieve
 import pytest
-from runs_on_digits import same_weights, weights_of
+from runs_on_digits import same_weights, train, weights_of
 import torch
 
-OPTIONS = ['--dataset', 'digits', '--channels', '4', '--units-per-block', '1', '--epochs', '2',
-           '--device', 'cpu', '--quiet', '--strategy', 'exp3', '--mode', 'mixed', '--set',
-           'mixup=0.4', '--set', 'distillation=0.3']
+OPTIONS = ['--batch-size', '64', '--strategy', 'exp3', '--mode', 'mixed', '--set', 'mixup=0.4',
+           '--set', 'distillation=0.3']
+MAKE_STEP = 'anytime_training.train.make_step'
 
 
 def pretended(optimiser, captures):
@@ -46,12 +45,12 @@ def graphed(arguments, capture):
 
 def test_replayed_steps_are_those_that_were_run(tmp_path, monkeypatch):
     captures = []
-    assert cli.main(['train', '--output', str(tmp_path / 'teacher'), *OPTIONS]) == 0
-    options = [*OPTIONS, '--teacher', str(tmp_path / 'teacher')]
-    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
-    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
+    assert train(tmp_path / 'teacher', *OPTIONS) == 0
+    options = [*OPTIONS, '--teacher', tmp_path / 'teacher']
+    assert train(tmp_path / 'run', *options) == 0
+    monkeypatch.setattr(MAKE_STEP, lambda *arguments: graphed(
         arguments, pretended(arguments[3], captures)))
-    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *options]) == 0
+    assert train(tmp_path / 'replayed', *options) == 0
     assert len(captures) == 2  # one for each phase
     assert same_weights(tmp_path / 'run', tmp_path / 'replayed')
     logs = [(tmp_path / name / 'n1' / 'log.csv').read_text().splitlines()
@@ -63,10 +62,10 @@ def test_replayed_steps_of_muon_are_those_that_were_run_but_for_rounding(tmp_pat
     # Adam computes in double where its learning rate is a number, and not where it is a tensor;
     # and directions in which a gradient is next to nothing are nothing but rounding.
     options = [*OPTIONS, '--optimiser', 'muon', '--lr', '0.02']
-    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
-    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(
+    assert train(tmp_path / 'run', *options) == 0
+    monkeypatch.setattr(MAKE_STEP, lambda *arguments: graphed(
         arguments, pretended(arguments[3], [])))
-    assert cli.main(['train', '--output', str(tmp_path / 'replayed'), *options]) == 0
+    assert train(tmp_path / 'replayed', *options) == 0
     run, replayed = (weights_of(tmp_path / name) for name in ('run', 'replayed'))
     for name, weights in run.items():
         if 'conv' in name:
@@ -76,11 +75,11 @@ def test_replayed_steps_of_muon_are_those_that_were_run_but_for_rounding(tmp_pat
 def test_where_it_cannot_be_captured_steps_are_run_and_that_is_said_once(tmp_path, monkeypatch):
     def capture(step):
         raise RuntimeError('CUDA error: operation not permitted when stream is capturing\nmore')
-    assert cli.main(['train', '--output', str(tmp_path / 'run'), *OPTIONS]) == 0
-    monkeypatch.setattr(train, 'make_step', lambda *arguments: graphed(arguments, capture))
+    assert train(tmp_path / 'run', *OPTIONS) == 0
+    monkeypatch.setattr(MAKE_STEP, lambda *arguments: graphed(arguments, capture))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('default')
-        assert cli.main(['train', '--output', str(tmp_path / 'other'), *OPTIONS]) == 0
+        assert train(tmp_path / 'other', *OPTIONS) == 0
     said = [str(warning.message) for warning in caught if 'CUDA graph' in str(warning.message)]
     assert len(said) in (1, 2) and 'when stream is capturing (' in said[0]
     assert '--resume --no-graph' in said[0] and 'more' not in said[0]
@@ -125,9 +124,9 @@ def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
     def make(*arguments):
         asked.append(arguments[4])
         return Step(*arguments[:4], *arguments[5:])
-    monkeypatch.setattr(train, 'make_step', make)
+    monkeypatch.setattr(MAKE_STEP, make)
     for number, option in enumerate(([], ['--no-graph'])):
-        assert cli.main(['train', '--output', str(tmp_path / str(number)), *OPTIONS, *option]) == 0
+        assert train(tmp_path / str(number), *OPTIONS, *option) == 0
     assert asked == [True, True, False, False]  # in each phase
 
 

@@ -1,9 +1,11 @@
 """Metrics against scikit-learn and definitions computed the slow way."""
 
+import json
 import math
 
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
-from anytime_training import metrics
+from anytime_training import card, metrics
+from anytime_training.evaluate import Evaluation
 from hypothesis import given, strategies as st
 import pytest
 from sklearn.metrics import accuracy_score
@@ -56,6 +58,21 @@ def test_milestones_of_the_papers_stacks():
 def test_error_before_any_answer_is_not_a_number():
     errors = metrics.milestone_errors([0.3, 0.1], [12, 24])
     assert math.isnan(errors[0]) and errors[1:] == [0.3, 0.3, 0.1]
+
+
+def test_milestones_are_those_of_the_units_and_those_of_the_cost():
+    pyramid = Evaluation('some', 4, depth=(1, 2, 3), units=(1, 2, 3), cost=(62, 79, 100),
+                         error=(0.5, 0.25, 0.0), calibration_error=(0.1, 0.2, 0.3))
+    written = json.loads(json.dumps(pyramid.to_dict()))
+    assert list(written['milestones_by_units'].values()) == [None, 0.5, 0.25, 0.0]
+    assert list(written['milestones_by_cost'].values()) == [None, None, 0.5, 0.0]
+    assert json.loads(json.dumps(Evaluation.from_dict(written).to_dict())) == written
+    told = pyramid.table()
+    assert 'by units: 1/4 no answer  1/2 50.00%  3/4 25.00%  1 0.00%\n' in told
+    assert 'by cost: 1/4 no answer  1/2 no answer  3/4 50.00%  1 0.00%\n' in told
+    told = card._milestones(pyramid)
+    assert '| of the cost | no answer | no answer | 50.00% | 0.00% |' in told
+    assert '| of the units | no answer | 50.00% | 25.00% | 0.00% |' in told
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))

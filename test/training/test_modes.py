@@ -4,23 +4,22 @@ import math
 
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeNetwork
-from anytime_training import cli, train, weights
+from anytime_training import weights
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
 from anytime_training.objective import exit_losses, mix
 from anytime_training.phases import MODES, plan, run_phase, scale_gradient, set_phase
 from anytime_training.strategies import STRATEGIES
+from anytime_training.train import _start_phase, new_network, save_checkpoint
 from hypothesis import given, settings, strategies as st
 import pytest
-from runs_on_digits import rows_of, same_weights, weights_of
+from runs_on_digits import (
+    interrupted_after_an_epoch, rows_of, same_weights, train, weights_of)
 import torch
-
-TINY = ['--dataset', 'digits', '--channels', '2', '--units-per-block', '1', '--batch-size', '256',
-        '--device', 'cpu', '--quiet', '--set', 'average=0']
 
 
 def run(folder, *options):
-    return cli.main(['train', '--output', str(folder), *TINY, *options])
+    return train(folder, '--channels', '2', '--batch-size', '256', '--set', 'average=0', *options)
 
 
 @pytest.mark.parametrize('strategy', STRATEGIES)
@@ -52,32 +51,25 @@ INTERRUPTIBLE = [
 
 
 @pytest.mark.parametrize('options', INTERRUPTIBLE, ids=' '.join)
-def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, monkeypatch, options):
+def test_interrupted_after_any_epoch_the_result_is_the_same(tmp_path, options):
     options = ['--epochs', '2', *options]
     assert run(tmp_path / 'whole', *options) == 0
-    real, calls = train.save_checkpoint, []
-
-    def save_and_interrupt(path, state):
-        real(path, state)
-        calls.append(path)
-        raise KeyboardInterrupt
-    with monkeypatch.context() as patched:
-        patched.setattr(train, 'save_checkpoint', save_and_interrupt)
+    with interrupted_after_an_epoch() as saved:
         while run(tmp_path / 'broken', *options, '--resume') == 130:
             pass
     expected = {'midfeat': 4, 'mixed': 4, 'no_grad': 6, '1,2': 4}.get(options[3], 2)
-    assert len(calls) == expected
+    assert len(saved) == expected
     assert same_weights(tmp_path / 'whole', tmp_path / 'broken')
 
 
 @pytest.mark.parametrize('mode, kept', [('midfeat', 'stages.2.'), ('no_grad', 'stages.0.')])
 def test_a_phase_starts_from_the_average_of_the_one_before(tmp_path, monkeypatch, mode, kept):
-    real, averages = train.save_checkpoint, []
+    averages = []
 
     def save(path, state):
         averages.append({name: tensor.clone() for name, tensor in state['average'].items()})
-        real(path, state)
-    monkeypatch.setattr(train, 'save_checkpoint', save)
+        save_checkpoint(path, state)
+    monkeypatch.setattr('anytime_training.train.save_checkpoint', save)
     assert run(tmp_path, '--epochs', '2', '--mode', mode, '--set', 'average=0.9') == 0
     result = weights_of(tmp_path)
     # What the first phase trained and all later ones freeze: its average, after two epochs.
@@ -97,7 +89,7 @@ def test_a_phase_begins_without_gradients_of_the_one_before():
     set_phase(network, first)
     sum(logits.sum() for logits in run_phase(network, first, images)).backward()
     assert any(parameter.grad is not None for parameter in network.parameters())
-    train._start_phase(config, network, second, 1, 0, graph=False)
+    _start_phase(config, network, second, 1, 0, graph=False)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
@@ -264,6 +256,15 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
     assert [member.config['first_exit'] for member in network.networks] == [1, 4]
     assert [stage.depth for stage in network.networks[1].exits] == [4, 5, 6]
     assert [stage.depth for stage in network.exits] == [1, 2, 3, 4, 5, 6]
+
+
+def test_members_of_a_sequence_have_one_period_or_each_its_own():
+    def depths(period):
+        config = TrainConfig(units_per_block=(1, 2, 3), channels=2, input_size=8, period=period)
+        return [[stage.depth for stage in new_network(config, number, 10, 1, 0).exits]
+                for number in range(3)]
+    assert depths((3,)) == [[3], [3, 6], [3, 6, 9]]
+    assert depths((1, 2, 4)) == [[1, 2, 3], [2, 4, 6], [1, 5, 9]]
 
 
 def test_networks_may_say_how_many_units_and_channels_each_block_has(tmp_path):

@@ -1,18 +1,17 @@
 """Muon turns convolutions along their momentum made orthogonal; such runs go on as others do."""
 
-from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.muon import Muon, orthogonal
 from anytime_training.optimiser import Together
 from anytime_training.recipes import recipe
 from hypothesis import given, settings, strategies as st
 import pytest
-from runs_on_digits import rows_of, same_weights
+from runs_on_digits import (
+    interrupted_after_an_epoch, resume, rows_of, same_weights, train)
 import torch
 from torch import nn
 
-OPTIONS = ['--dataset', 'digits', '--channels', '4', '--units-per-block', '1', '--epochs', '4',
-           '--optimiser', 'muon', '--lr', '0.02', '--device', 'cpu', '--quiet']
+OPTIONS = ['--batch-size', '64', '--epochs', '4', '--optimiser', 'muon', '--lr', '0.02']
 
 
 def convolution(out, channels, size=3):
@@ -86,22 +85,14 @@ def test_a_gradient_of_zeros_changes_nothing():
 
 
 @pytest.mark.parametrize('more', [[], ['--set', 'head=ladder', '--set', 'average=0.9']])
-def test_a_run_that_stops_and_goes_on_ends_as_the_one_that_did_not(tmp_path, monkeypatch, more):
-    assert cli.main(['train', '--output', str(tmp_path / 'whole'), *OPTIONS, *more]) == 0
+def test_a_run_that_stops_and_goes_on_ends_as_the_one_that_did_not(tmp_path, more):
+    assert train(tmp_path / 'whole', *OPTIONS, *more) == 0
     whole = rows_of(tmp_path / 'whole')
     assert float(whole[-1]['loss_3']) < 0.5 * float(whole[0]['loss_3'])
-    from anytime_training import train
-    real, epochs = train.train_epoch, []
-
-    def interrupted(*arguments):
-        if len(epochs) == 2:
-            raise KeyboardInterrupt
-        epochs.append(arguments)
-        return real(*arguments)
-    monkeypatch.setattr(train, 'train_epoch', interrupted)
-    assert cli.main(['train', '--output', str(tmp_path / 'parts'), *OPTIONS, *more]) == 130
-    monkeypatch.setattr(train, 'train_epoch', real)
-    assert cli.main(['train', '--output', str(tmp_path / 'parts'), '--resume', '--quiet']) == 0
+    with interrupted_after_an_epoch():
+        assert train(tmp_path / 'parts', *OPTIONS, *more) == 130
+        assert resume(tmp_path / 'parts') == 130
+    assert resume(tmp_path / 'parts') == 0
     assert same_weights(tmp_path / 'whole', tmp_path / 'parts')
 
 

@@ -11,14 +11,19 @@ from anytime_training.evaluate import Evaluation
 from anytime_training.figures import _last_losses
 from anytime_training.optimal import optimal_errors, optimal_metrics
 from anytime_training.recipe_figure import draw_recipes, parts
+from anytime_training.recipes import recipe, recipe_of_optimal
 from anytime_training.results import find_results
 import pytest
 
 UNITS = 27  # n = 9
 
 
-def write_run(folder, error, **values):
-    """Write a finished run of the (9, 32) network, untrained, with `error` at every exit."""
+def write_run(folder, error, before=0, **values):
+    """
+    Write a finished run of the (9, 32) network, untrained, with `error` at every exit.
+
+    A unit costs 10, and what there is `before` the first as much as so many of them.
+    """
     config = TrainConfig.of({'dataset': 'cifar100', 'data': 'x', 'units_per_block': [9],
                              'channels': 32, **values})
     period = config.period[0]
@@ -26,8 +31,8 @@ def write_run(folder, error, **values):
     errors = tuple(error(depth) if callable(error) else error for depth in depths)
     folder.mkdir(parents=True)
     (folder / 'config.json').write_text(json.dumps(config.to_dict()))
-    Evaluation('cifar100', 10, depths, depths, tuple(depth * 10 for depth in depths), errors,
-               errors).write(folder / 'evaluation.json')
+    Evaluation('cifar100', 10, depths, depths, tuple((before + depth) * 10 for depth in depths),
+               errors, errors).write(folder / 'evaluation.json')
     rows = [['epoch', *(f'{name}_{index + 1}' for name in ('loss', 'probability')
                         for index in range(len(depths)))]]
     for epoch in (1, 2):
@@ -51,6 +56,58 @@ def test_errors_stand_beside_the_papers(tmp_path):
     # A quarter of 27 units is 6.75: the exit of unit 6 answers, in the mean of two seeds.
     assert ours[5:9] == pytest.approx([100 * (0.95 - depth / 30) for depth in (6, 13, 20, 27)])
     assert paper[4:] == ['paper', 54.20, 33.86, 26.14, 23.48, 41.10]
+
+
+def test_milestones_in_the_tables_are_counted_in_units_as_in_the_paper(tmp_path):
+    write_run(tmp_path / 'a', lambda depth: 1 - depth / 30, before=27, strategy='aann')
+    row = tables.methods(results_of(tmp_path))[0].rows[0]
+    assert row[5:9] == pytest.approx([100 * (1 - depth / 30) for depth in (6, 13, 20, 27)])
+
+
+def test_weight_schemes_stand_beside_the_papers(tmp_path):
+    for scheme, error in (('sieve', 0.01), ('exponential', 0.02), ('optimal', 0.0)):
+        for seed in (0, 1):
+            write_run(tmp_path / f'{scheme}{seed}', lambda depth, error=error, seed=seed:
+                      depth / 100 + error * seed, strategy='none', weights=scheme, seed=seed)
+    write_run(tmp_path / 'no-grad', 0.5, mode='no_grad', strategy='none')
+    write_run(tmp_path / 'aann', 0.9, strategy='aann')  # is none of them
+    table, = tables.weight_schemes(results_of(tmp_path))
+    assert table.name == 'table1_CIFAR100_n9_c32_s1'
+    assert table.header == ['metric', 'source', 'expb2', 'no-grad', 'optimal', 'sieve']
+    rows = {(row[0], row[1]): row[2:] for row in table.rows}
+    assert [row[0] for row in table.rows[::2]] == ['AE', '1/4', '1/2', '3/4', '1']
+    for metric, percent in (('AE', 14), ('1/4', 6), ('1/2', 13), ('3/4', 20), ('1', 27)):
+        optimal = 27.0 if metric == '1' else math.nan  # it was trained for the last exit
+        assert rows[metric, 'ours'] == pytest.approx(
+            [percent + 1, 50, optimal, percent + 0.5], nan_ok=True)
+    assert rows['1/2', 'paper (n=5, c=16)'] == pytest.approx(
+        [74.92, math.nan, 41.78, 50.64], nan_ok=True)
+
+
+def test_periods_stand_beside_the_papers(tmp_path):
+    for period, error in ((1, 0.5), (5, 0.4), (4, 0.3)):
+        for seed in (0, 1):
+            write_run(tmp_path / f'{period}-{seed}', error + 0.1 * seed, period=[period],
+                      seed=seed, strategy='none', channels=16)
+    write_run(tmp_path / 'constant', 0.9, strategy='none', channels=16, weights='constant')
+    table, = tables.periods(results_of(tmp_path))
+    assert table.name == 'table4_ANN_CIFAR100_n9_c16'
+    assert [row[:2] for row in table.rows] == [
+        ['s1', 'ours'], ['s1', 'paper'], ['s4', 'ours'], ['s5', 'ours'], ['s5', 'paper']]
+    assert table.rows[0][2:] == pytest.approx([55] * 5)
+    assert table.rows[2][2:] == pytest.approx([35] * 5)
+    assert table.rows[1][2:] == [74.03, 46.02, 35.79, 28.44, 49.53]
+    assert table.rows[4][2:] == [79.06, 46.55, 39.37, 28.23, 51.24]
+
+
+@pytest.mark.parametrize('values', [
+    {'channels': 32}, {'dataset': 'cifar10', 'channels': 16}, {'units_per_block': [8]}])
+def test_the_papers_periods_are_of_its_networks_only(tmp_path, values):
+    for period in (1, 3):
+        write_run(tmp_path / str(period), 0.5, period=[period], strategy='aann',
+                  **{'channels': 16, **values})
+    table, = tables.periods(results_of(tmp_path))
+    assert [row[:2] for row in table.rows] == [['s1', 'ours'], ['s3', 'ours']]
 
 
 def test_opt_is_put_together_from_its_runs(tmp_path):
@@ -145,6 +202,18 @@ def test_opt_of_a_long_period_is_the_exit_that_was_trained(tmp_path):
     found = {row[0]: row[3:] for row in tables.increases(results)[0].rows if row[1] == 'standard'}
     assert found['AANN'] == pytest.approx([25, 200 / 3, 100, 150])
     assert found['ANN'] == pytest.approx([50, 100, 140, 200])
+
+
+def test_increases_are_of_what_there_is(tmp_path):
+    write_run(tmp_path / 'perfect', 0.0, weights='optimal', channels=8)
+    write_run(tmp_path / 'other', 0.5, strategy='none', channels=8)
+    write_run(tmp_path / 'opt', 0.25, weights='optimal')
+    write_run(tmp_path / 'quarter', 0.4, weights='optimal', exit_share=0.25)
+    write_run(tmp_path / 'all', 0.5, strategy='none')
+    write_run(tmp_path / 'late', 0.3, strategy='none', period=[9])  # no answer at a quarter
+    row = tables.increases(results_of(tmp_path))[0].rows[0]
+    assert row[:3] == ['ANN', 'standard', 'ours (3 runs)']
+    assert row[3:] == pytest.approx([25, math.nan, math.nan, (100 + 20) / 2], nan_ok=True)
 
 
 def test_opt_of_every_exit_has_an_ae(tmp_path):
@@ -264,12 +333,41 @@ def test_runs_of_other_recipes_are_neither_averaged_nor_compared(tmp_path):
     assert found == pytest.approx({modern: 20, both: 10})
 
 
+def runs_in(report):
+    with open(report / 'tables' / 'runs.csv', newline='') as file:
+        return {row['run']: row for row in csv.DictReader(file)}
+
+
+def test_the_table_of_all_runs_has_what_the_papers_leave_out(tmp_path):
+    def error(depth):
+        return 0.8 if depth <= 9 else 0.4
+    write_run(tmp_path / 'runs' / 'aann', error, period=[9], seed=3, strategy='aann')
+    write_run(tmp_path / 'runs' / 'opt', error, period=[9], weights='optimal')
+    path = tmp_path / 'runs' / 'aann' / 'evaluation.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'lost': 0.125,
+                                'calibration_error': [0.05, 0.25, 0.125]}))
+    assert cli.main(['report', str(tmp_path / 'runs'), '--output', str(tmp_path / 'report')]) == 0
+    runs = runs_in(tmp_path / 'report')
+    row = runs['aann']
+    assert list(row.values())[1:7] == [
+        'CIFAR100', 'n=9, c=32, s=9', 'AANN', 'sieve', 'standard', '3']
+    assert row['1/4'] == ''  # nothing has been answered yet
+    found = {name: float(row[name]) for name in (
+        '1/2', '3/4', '1', 'AE', 'timeliness', 'worst calibration', 'lost')}
+    assert found == pytest.approx({'1/2': 80, '3/4': 40, '1': 40, 'AE': 160 / 3, 'lost': 12.5,
+                                   'timeliness': 140 / 3, 'worst calibration': 25})
+    # The other exits of an OPT run were not trained.
+    assert float(runs['opt']['1']) == pytest.approx(40)
+    assert not any(runs['opt'][name] for name in (
+        '1/2', '3/4', 'AE', 'timeliness', 'worst calibration', 'lost'))
+
+
 def test_an_opt_run_costs_what_its_exit_costs(tmp_path):
     write_run(tmp_path / 'runs' / 'half', 0.2, weights='optimal', exit_share=0.5)
     write_run(tmp_path / 'runs' / 'aann', 0.2, strategy='aann')
     assert cli.main(['report', str(tmp_path / 'runs'), '--output', str(tmp_path / 'report')]) == 0
-    with open(tmp_path / 'report' / 'tables' / 'runs.csv', newline='') as file:
-        costs = {row['run']: float(row['MACs (M)']) for row in csv.DictReader(file)}
+    runs = runs_in(tmp_path / 'report')
+    costs = {name: float(row['MACs (M)']) for name, row in runs.items()}
     assert costs == {'half': 14e-5, 'aann': 27e-5}
 
 
@@ -281,6 +379,17 @@ def test_the_loss_of_an_exit_is_that_of_the_epoch_that_trained_it_last(tmp_path)
     log.write_text('\n'.join([header, *(','.join(row) for row in rows)]))
     losses = _last_losses(results_of(tmp_path)[0])
     assert losses[:2] == [0.5, 0.25] and all(map(math.isnan, losses[2:]))
+
+
+def test_what_data_network_and_method_are_is_no_part_of_the_recipe():
+    named = {'dataset': 'cifar10', 'data': 'x', 'units_per_block': [1, 2], 'channels': 8,
+             'side_channels': [4, 4], 'period': [3], 'weights': 'exponential', 'weights_base': 3.0,
+             'strategy': 'exp3', 'tau': 2.0, 'gamma': 0.1, 'eta': 0.4, 'avgl_momentum': 0.5,
+             'delta': 0.5, 'exit_share': 0.5, 'seed': 7, 'validation': True,
+             'precision': 'float32', 'compiled': True}
+    config = TrainConfig.of(named)
+    assert recipe(config) == recipe_of_optimal(config) == ''
+    assert recipe(TrainConfig.of({'backbone': 'resnet18', 'pretrained': 'x'})) == 'pretrained'
 
 
 def test_modes_that_train_exits_one_by_one_are_methods_and_mixed_is_a_recipe(tmp_path):

@@ -8,19 +8,17 @@ import shutil
 
 from anytime_perception import model_file
 from anytime_training import cli, data
+from anytime_training.calibrate import calibrate
+from anytime_training.checkpoint import load_checkpoint
 from anytime_training.config import TrainConfig
+from anytime_training.data import training_batches
 from anytime_training.run import split
+from anytime_training.settings import assignment, read_config_file
+from anytime_training.train import new_network
 import numpy as np
 import pytest
-from runs_on_digits import rows_of, same_weights, weights_of
+from runs_on_digits import resume, rows_of, same_weights, train, weights_of
 import torch
-
-TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
-        '--batch-size', '128', '--device', 'cpu', '--quiet']
-
-
-def train(folder, *options):
-    return cli.main(['train', '--output', str(folder), *TINY, *options])
 
 
 def test_seeds_matter_and_repeat(tmp_path):
@@ -55,6 +53,9 @@ def test_the_log_and_the_model_file_are_complete(tmp_path):
     assert model.measured.dataset == 'digits (validation)'
     assert model.measured.images == 143  # a tenth of each class
     assert model.recipe['epochs'] == 3 and model.class_ids == tuple('0123456789')
+    images = data.load('digits', size=8).with_validation().train.images
+    torch.testing.assert_close(model.preprocessing.mean, images.float().mean(dim=0))
+    assert model.preprocessing.scale == 128  # the authors'
     assert float(rows[-1]['held_out_error_3']) == pytest.approx(model.measured.error[2], abs=1e-4)
     written = json.loads((tmp_path / 'evaluation.json').read_text())
     assert written['error'] == list(model.measured.error)
@@ -85,6 +86,37 @@ def test_calibration_takes_a_tenth_of_the_training_images_at_most(most, held_bac
     assert len(kept.test) == len(digits.test)
 
 
+def test_a_run_is_calibrated_on_what_it_holds_back(tmp_path):
+    assert train(tmp_path, '--set', 'calibrate=true', '--set', 'average=0') == 0
+    model = model_file.load(tmp_path / 'model.safetensors')
+    config = TrainConfig.of(read_config_file(tmp_path / 'config.json'))
+    network = new_network(config, 0, 10, 1, 0)
+    network.load_state_dict(load_checkpoint(tmp_path / 'n1' / 'checkpoint.pt')['network'])
+    kept, held_back = split(config, data.load('digits', size=8))
+    torch.testing.assert_close(model.preprocessing.mean, kept.train.mean())
+    calibrate(config, network, model.preprocessing, held_back)
+    for name, expected in network.state_dict().items():
+        torch.testing.assert_close(weights_of(tmp_path)[name], expected)
+
+
+@pytest.mark.parametrize('varied', [
+    {'padding': 0.25, 'cutout': 3},
+    {'flip': True, 'alternate_flip': True, 'lighting': True}], ids=str)
+def test_every_epoch_shuffles_images_anew_and_varies_them_as_set(tmp_path, monkeypatch, varied):
+    shuffled, augmentations = [], set()
+
+    def noted(*arguments):
+        batches = list(training_batches(*arguments))
+        augmentations.add(arguments[3])
+        shuffled.append(tuple(torch.cat([labels for _, labels in batches]).tolist()))
+        return batches
+    monkeypatch.setattr('anytime_training.train.training_batches', noted)
+    settings = [part for setting in varied.items() for part in ('--set', assignment(*setting))]
+    assert train(tmp_path, '--mode', 'mixed', *settings) == 0
+    assert augmentations == {data.Augmentation(**{'flip': False, **varied})}  # as digits have it
+    assert len(set(shuffled)) == len(shuffled) == 4  # two in each phase
+
+
 def test_what_exits_carry_over_holds_wherever_the_model_is_used(tmp_path, capsys):
     assert train(tmp_path, '--epochs', '2', '--units-per-block', '1,2', '--set', 'carry=0.5',
                  '--set', 'calibrate=true') == 0
@@ -106,7 +138,7 @@ def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(tmp_path, ca
     before = (tmp_path / 'n1' / 'checkpoint.pt').read_bytes()
     config = json.loads((tmp_path / 'config.json').read_text())
     (tmp_path / 'config.json').write_text(json.dumps({**config, 'epochs': 8, 'lr': 1e30}))
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 2
+    assert resume(tmp_path) == 2
     message = capsys.readouterr().err
     assert message.count('\n') == 1 and 'epoch 5' in message and 'checkpoint.pt' in message
     assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
@@ -137,10 +169,10 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, capsys, monkeypat
         raise OSError(28, 'No space left on device', str(path))
     with monkeypatch.context() as patched:
         patched.setattr(Path, 'write_bytes', full)
-        assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 2
+        assert resume(tmp_path) == 2
     assert 'No space left on device' in capsys.readouterr().err
     assert (tmp_path / 'n1' / 'checkpoint.pt').read_bytes() == before
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path)]) == 0
+    assert resume(tmp_path) == 0
     assert len(rows_of(tmp_path)) == 3
 
 
@@ -162,11 +194,11 @@ def test_class_folders_train_and_evaluate_without_their_place_in_the_file(tmp_pa
 def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
     pictures, run = tmp_path / 'pictures', tmp_path / 'run'
     assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
-    assert train(run, '--epochs', '1', '--dataset', 'folder', '--data', str(pictures)) == 0
+    assert train(run, '--epochs', '1', '--dataset', 'folder', '--data', pictures) == 0
 
     def refusal():
         capsys.readouterr()
-        assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 2
+        assert resume(run) == 2
         return capsys.readouterr().err
     one, another = sorted((pictures / 'train' / '7').iterdir())[:2]
     kept = one.read_bytes()
@@ -183,17 +215,15 @@ def test_a_run_refuses_other_data_than_it_was_begun_with(tmp_path, capsys):
         shutil.rmtree(pictures / part)
     assert cli.main(['dataset', 'digits', '--output', str(pictures)]) == 0
     assert one.read_bytes() == kept
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 0
+    assert resume(run) == 0
     shutil.copytree(pictures, tmp_path / 'other')
     next((tmp_path / 'other' / 'test' / '1').iterdir()).unlink()
     before = (run / 'config.json').read_bytes()
     for place in ('other', 'nowhere'):
-        assert cli.main(['train', '--resume', '--quiet', '--output', str(run), '--data',
-                         str(tmp_path / place)]) == 2
+        assert resume(run, '--data', tmp_path / place) == 2
     assert (run / 'config.json').read_bytes() == before
     pictures.rename(tmp_path / 'moved')
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(run), '--data',
-                     str(tmp_path / 'moved')]) == 0
+    assert resume(run, '--data', tmp_path / 'moved') == 0
     assert cli.main(['evaluate', str(run)]) == 0
 
 
@@ -202,11 +232,9 @@ def test_a_run_is_not_another_one_also_where_the_two_together_could_not_be(tmp_p
     for option, said in (('optimiser=muon', "optimiser 'sgd', not 'muon'"),
                          ('backbone=resnet18', "backbone '', not 'resnet18'"),
                          ('epochz=3', "did you mean 'epochs'")):
-        assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path), '--set',
-                         option]) == 2
+        assert resume(tmp_path, '--set', option) == 2
         assert said in capsys.readouterr().err
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path), '--set',
-                     'units_per_block=1', '--set', 'period=1']) == 0  # as it is, said shorter
+    assert resume(tmp_path, '--set', 'units_per_block=1', '--set', 'period=1') == 0  # said shorter
 
 
 def test_a_run_that_never_had_its_data_can_be_started_with_others(tmp_path, capsys):
@@ -217,5 +245,5 @@ def test_a_run_that_never_had_its_data_can_be_started_with_others(tmp_path, caps
     config = json.loads((run / 'config.json').read_text())
     (run / 'config.json').write_text(json.dumps(
         {**config, 'dataset': 'folder', 'data': str(nowhere)}))
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(run)]) == 2
+    assert resume(run) == 2
     assert (run / 'config.json').exists()

@@ -148,6 +148,26 @@ def test_a_restored_strategy_goes_on_as_if_never_stopped(kind):
     assert torch.equal(whole.probabilities, half.probabilities)
 
 
+@pytest.mark.parametrize('strategy, kind, settings_', [
+    ('none', Fixed, {}), ('aann', Alternating, {}),
+    # Of exits at 2, 4, 10, 17, 18 and 20 units, the last not after 5, 10, 15 and 20.
+    ('milestone', Milestone, {'milestones': [1, 2, 2, 5]}),
+    ('exp3', Exp3, {'gamma': 0.1, 'eta': 0.4, 'warm_up': 3}),
+    ('rwm', Rwm, {'gamma': 0.1, 'eta': 0.4, 'warm_up': 3}),
+    ('avgl', Avgl, {'momentum': 0.6, 'eta': 0.4, 'warm_up': 3})])
+def test_a_strategy_has_the_settings_of_its_configuration(strategy, kind, settings_):
+    config = TrainConfig(strategy=strategy, tau=2.0, gamma=0.1, eta=0.4, avgl_momentum=0.6)
+    base, depths = weights.sieve(6), [2, 4, 10, 17, 18, 20]
+    sampler = make_sampler(config, base, depths, steps_per_epoch=3, seed=7)
+    expected = Fixed(base) if kind is Fixed else kind(base, tau=2.0, seed=7, **settings_)
+    losses = torch.rand(12, 6, generator=torch.Generator().manual_seed(2)) + 0.1
+    for step in range(12):
+        assert torch.equal(sampler.probabilities, expected.probabilities)
+        assert torch.equal(sampler.weights(step), expected.weights(step))
+        sampler.update(losses[step])
+        expected.update(losses[step])
+
+
 def test_delta_of_a_configuration_is_adalosss():
     config = TrainConfig.of({'strategy': 'adaloss', 'delta': 0.5})
     sampler = make_sampler(config, weights.constant(3), [1, 2, 3], 10, 0)

@@ -11,7 +11,7 @@ import shutil
 from anytime_perception import model_file
 from anytime_training import cli
 import pytest
-from runs_on_digits import same_weights
+from runs_on_digits import same_weights, train
 import torch
 
 
@@ -19,9 +19,8 @@ import torch
 def run(tmp_path_factory):
     """Return the folder of a sequence that carries answers over."""
     folder = tmp_path_factory.mktemp('runs') / 'run'
-    assert cli.main(['train', '--output', str(folder), '--device', 'cpu', '--quiet',
-                     '--channels', '4', '--units-per-block', '1,2', '--epochs', '2',
-                     '--set', 'carry=0.5', '--set', 'calibrate=true']) == 0
+    assert train(folder, '--units-per-block', '1,2', '--batch-size', '64', '--set', 'carry=0.5',
+                 '--set', 'calibrate=true') == 0
     return folder
 
 
@@ -77,9 +76,7 @@ def test_what_was_trained_on_is_not_measured_on(tmp_path, capsys):
         place.parent.mkdir(parents=True, exist_ok=True)
         picture.rename(place)
     count = len(list(flat.glob('*/*')))
-    assert cli.main(['train', '--output', str(run), '--dataset', 'folder', '--data', str(flat),
-                     '--input-size', '8', '--channels', '2', '--units-per-block', '1', '--epochs',
-                     '1', '--device', 'cpu', '--quiet']) == 0
+    assert train(run, '--dataset', 'folder', '--data', flat, '--epochs', '1') == 0
     assert ship(run, tmp_path / 'a.safetensors') == 0
     trained = int(re.search(r'(\d+) training images', (tmp_path / 'a.md').read_text()).group(1))
     assert 0.75 * count < trained < 0.85 * count
@@ -108,9 +105,9 @@ def test_the_commands_in_the_card_make_the_model_again(run, tmp_path, monkeypatc
     path = tmp_path / 'digits.safetensors'
     assert ship(run, path, '--half', '--data-name', 'my digits', '--data-note', 'All mine.') == 0
     monkeypatch.chdir(tmp_path)
-    train, again = commands_of(path.with_suffix('.md'))
-    assert train[:2] == ['anytime', 'train'] and again[:2] == ['anytime', 'ship']
-    assert cli.main([*train[1:], '--quiet', '--device', 'cpu']) == 0
+    first, again = commands_of(path.with_suffix('.md'))
+    assert first[:2] == ['anytime', 'train'] and again[:2] == ['anytime', 'ship']
+    assert cli.main([*first[1:], '--quiet', '--device', 'cpu']) == 0
     assert same_weights(run, tmp_path / 'runs' / 'digits')
     content, card = path.read_bytes(), path.with_suffix('.md').read_text()
     path.unlink()

@@ -6,16 +6,18 @@ from pathlib import Path
 import re
 import signal
 import subprocess
-import sys
 import time
 
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
-from anytime_training import cli
+from anytime_training import cli, sweep
+from anytime_training.checkpoint import load_checkpoint
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
+from anytime_training.run import is_complete
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs
 import pytest
+from runs_on_digits import interrupted_after_an_epoch, rows_of
 
 REPRODUCE = Path(__file__).resolve().parents[2] / 'scripts' / 'reproduce.sh'
 TINY = {'input_size': 8, 'channels': 2, 'units_per_block': [1], 'epochs': 1}
@@ -27,6 +29,18 @@ def write_config(folder, **values):
     return str(path)
 
 
+def sweep_of(folder, *options, **values):
+    """Return the command line of a sweep into the folder runs."""
+    return ['sweep', '--output', str(folder / 'runs'), '--config', write_config(folder, **values),
+            '--devices', 'cpu', *options]
+
+
+def run_here(folder, seed=0):
+    """Do what such a sweep has a process of its own do, which takes seconds to start."""
+    return cli.main(['train', '--output', str(folder / 'runs' / f'tiny_seed={seed}'), '--config',
+                     str(folder / 'tiny.json'), '--device', 'cpu', '--quiet', '--seed', str(seed)])
+
+
 def test_every_combination_has_its_own_folder(tmp_path):
     jobs = plan_jobs(tmp_path, ['n7-c16', 'n9-c16'], [0, 1],
                      [('strategy', ['none', 'aann']), ('tau', ['0.5', '1.0', '2.0'])], ['lr=0.2'])
@@ -36,25 +50,31 @@ def test_every_combination_has_its_own_folder(tmp_path):
 
 
 def test_a_sweep_runs_once_and_picks_up_what_is_missing(tmp_path, capsys):
-    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
-               '--seeds', '0,1', '--devices', 'cpu', 'cpu']
+    command = sweep_of(tmp_path, 'cpu', '--seeds', '0,1,2', epochs=2)
+    assert run_here(tmp_path, seed=0) == 0
+    with interrupted_after_an_epoch():
+        assert run_here(tmp_path, seed=1) == 130
+    whole, begun = (tmp_path / 'runs' / f'tiny_seed={seed}' for seed in (0, 1))
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob('*')}
+    row, = load_checkpoint(begun / 'n1' / 'checkpoint.pt')['rows']
+    capsys.readouterr()
     assert cli.main(command) == 0
+    said = capsys.readouterr().out
+    assert '3 runs, of which 1 is complete' in said
+    # There are two devices.
+    assert said.count('started') == 2 and said.rindex('started') < said.index('done')
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob('*')} == before
+    assert rows_of(begun)[0]['images_per_s'] == str(row['images_per_s'])  # not done again
     runs = sorted((tmp_path / 'runs').iterdir())
-    assert [run.name for run in runs] == ['tiny_seed=0', 'tiny_seed=1']
-    assert '2 runs, of which 0 are complete' in capsys.readouterr().out
-    kept = runs[0] / 'model.safetensors'
-    before = kept.stat().st_mtime_ns
-    (runs[1] / 'evaluation.json').unlink()
+    assert [run.name for run in runs] == [f'tiny_seed={seed}' for seed in (0, 1, 2)]
+    assert all(is_complete(run) and (run / 'model.safetensors').exists() for run in runs)
     assert cli.main(command) == 0
-    assert '2 runs, of which 1 is complete' in capsys.readouterr().out
-    assert kept.stat().st_mtime_ns == before and (runs[1] / 'evaluation.json').exists()
+    assert '3 runs, of which 3 are complete' in capsys.readouterr().out
 
 
 def test_what_is_kept_of_a_run_is_enough_to_skip_it(tmp_path, capsys):
-    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
-               '--devices', 'cpu']
-    run = tmp_path / 'runs' / 'tiny_seed=0'
-    assert cli.main(command) == 0
+    command, run = sweep_of(tmp_path), tmp_path / 'runs' / 'tiny_seed=0'
+    assert run_here(tmp_path) == 0
     (run / 'model.safetensors').unlink()
     (run / 'n1' / 'checkpoint.pt').unlink()
     assert cli.main(command) == 0
@@ -63,9 +83,7 @@ def test_what_is_kept_of_a_run_is_enough_to_skip_it(tmp_path, capsys):
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path, capsys):
-    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
-               '--vary', 'dataset=folder,digits', '--devices', 'cpu']
-    assert cli.main(command) == 2
+    assert cli.main(sweep_of(tmp_path, '--vary', 'dataset=folder,digits')) == 2
     assert 'tiny_dataset=folder_seed=0' in capsys.readouterr().err
     assert 'name a folder with --data' in (
         tmp_path / 'runs' / 'tiny_dataset=folder_seed=0' / 'train.txt').read_text()
@@ -85,18 +103,15 @@ def test_values_may_be_words_numbers_or_lists(tmp_path):
                                      ['--set', 'lr=-1'], ['--devices', 'cuda:99'],
                                      ['--vary', 'strategy=aann,none', '--set', 'tau=2']])
 def test_mistakes_show_before_anything_runs(tmp_path, capsys, options):
-    config = write_config(tmp_path)
-    output = str(tmp_path / 'runs')
-    assert cli.main(['sweep', '--output', output, '--config', config, *options]) == 2
+    assert cli.main(sweep_of(tmp_path, *options)) == 2
     assert not (tmp_path / 'runs').exists()
 
 
 @pytest.mark.parametrize('options, said', [
     (['--set', 'epochs=2'], 'epochs 1, not 2'), (['--set', 'mode=mixed'], "'joint', not 'mixed'")])
 def test_runs_of_another_experiment_are_not_taken_for_this_ones(tmp_path, capsys, options, said):
-    command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', write_config(tmp_path),
-               '--devices', 'cpu']
-    assert cli.main(command) == 0
+    command = sweep_of(tmp_path)
+    assert run_here(tmp_path) == 0
     before = sorted((tmp_path / 'runs').rglob('*'))
     # A seed that has not run yet comes first: nothing of it may be trained.
     assert cli.main([*command, '--seeds', '1,0', *options]) == 2
@@ -119,8 +134,7 @@ def test_a_folder_of_data_may_be_called_like_a_number(tmp_path, monkeypatch, nam
     planned = []
     monkeypatch.setattr('anytime_training.commands.run_jobs', lambda jobs, *others: planned.extend(
         jobs) or [])
-    assert cli.main(['sweep', '--output', str(tmp_path / 'runs'), '--config',
-                     write_config(tmp_path), '--dataset', 'folder', '--data', name]) == 0
+    assert cli.main(sweep_of(tmp_path, '--dataset', 'folder', '--data', name)) == 0
     config, = check_jobs(planned)
     assert config.data == name
 
@@ -144,27 +158,32 @@ def test_a_sweep_downloads_once_for_all_of_its_runs(tmp_path, monkeypatch):
     (['--vary', 'seed=0,1'], '--seeds'), (['--set', 'seed=7'], '--seeds'),
     (['--vary', 'tau=1,2', '--vary', 'tau=3'], 'tau is varied twice')])
 def test_what_a_sweep_would_override_is_refused(tmp_path, capsys, options, said):
-    assert cli.main(['sweep', '--output', str(tmp_path / 'runs'), '--config',
-                     write_config(tmp_path), *options]) == 2
+    assert cli.main(sweep_of(tmp_path, *options)) == 2
     assert said in capsys.readouterr().err and not (tmp_path / 'runs').exists()
 
 
+def sweep_impatiently(command, ignores_ctrl_c):
+    sweep._PATIENCE_S = 0.5
+    if ignores_ctrl_c:  # as in the background of a shell; the runs inherit it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise SystemExit(cli.main(command))
+
+
 @pytest.mark.parametrize('ignores_ctrl_c', [False, True])
-def test_a_sweep_that_is_ended_ends_its_runs(tmp_path, ignores_ctrl_c):
-    command = [sys.executable, '-c', 'from anytime_training import cli, sweep; import sys; '
-               'sweep._PATIENCE_S = 0.5; sys.exit(cli.main())', 'sweep', '--output',
-               str(tmp_path / 'runs'), '--config', write_config(tmp_path, epochs=10**6),
-               '--devices', 'cpu']
-    ignore = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignores_ctrl_c else None
-    process = subprocess.Popen(command)
-    if ignores_ctrl_c:
-        signal.signal(signal.SIGINT, ignore)
+def test_a_sweep_that_is_ended_ends_its_runs(tmp_path, server, ignores_ctrl_c):
+    process = server.Process(target=sweep_impatiently, args=(
+        sweep_of(tmp_path, epochs=10**6), ignores_ctrl_c))
+    process.start()
     folder = tmp_path / 'runs' / 'tiny_seed=0'
-    while not (folder / 'n1' / 'checkpoint.pt').exists():
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.terminate()
-    assert process.wait(60) == 130
+    try:
+        while not (folder / 'n1' / 'checkpoint.pt').exists():
+            assert process.is_alive()
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        process.join(60)
+        process.kill()  # if it has not ended
+    assert process.exitcode == 130
     with locked(folder):  # nobody is in there any more
         pass
 

@@ -14,17 +14,11 @@ from anytime_training.evaluate import predict
 from anytime_training.recipes import recipe, recipe_of_optimal
 from anytime_training.teacher import Teacher
 import pytest
-from runs_on_digits import same_weights
+from runs_on_digits import resume, same_weights, train
 import torch
 
-TINY = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
-        '--batch-size', '128', '--device', 'cpu', '--quiet', '--epochs', '2']
 DIGITS = tuple('0123456789')
 CPU = torch.device('cpu')
-
-
-def train(folder, *options):
-    return cli.main(['train', '--output', str(folder), *TINY, *options])
 
 
 def a_model(class_ids=DIGITS, size=8, carry=(), **recipe):
@@ -75,7 +69,7 @@ def test_a_run_learns_from_it_and_can_go_on_without_its_file(teacher, tmp_path):
     teacher.unlink()
     (tmp_path / 'begun' / 'evaluation.json').unlink()
     (tmp_path / 'begun' / 'n1' / 'checkpoint.pt').unlink()
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(tmp_path / 'begun')]) == 0
+    assert resume(tmp_path / 'begun') == 0
     assert same_weights(tmp_path / 'whole', tmp_path / 'begun')
     content = (tmp_path / 'whole' / 'model.safetensors').read_bytes()
     assert str(tmp_path).encode() not in content

@@ -78,6 +78,15 @@ def test_optimal_counts_one_exit_only(count, data):
     assert weights.optimal(count)[-1] == 1
 
 
+def test_a_configuration_has_its_base_and_its_exit():
+    depths = list(range(2, 28, 5))  # exits of n = 9 and period 5: at 2, 7, 12, 17, 22 and 27
+    found = make_weights(TrainConfig(weights='exponential', weights_base=3.0), depths)
+    torch.testing.assert_close(found, torch.tensor([1., 3., 9., 27., 81., 243.]) / 364)
+    for share, exit_index in ((0.01, 0), (0.25, 1), (0.5, 2), (0.75, 3), (1.0, 5)):
+        found = make_weights(TrainConfig(weights='optimal', exit_share=share), depths)
+        assert torch.equal(found, weights.optimal(6, exit_index))
+
+
 @given(st.sampled_from(sorted(set(weights.SCHEMES) - {'optimal'})), counts, st.floats(0.01, 0.99))
 def test_the_last_exit_can_get_another_share_and_the_others_stay_in_proportion(name, count, share):
     scheme = weights.SCHEMES[name](count)
