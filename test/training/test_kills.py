@@ -1,42 +1,27 @@
 """A run that is killed again and again, and resumed, ends as the one that never was."""
 
-import multiprocessing
-from multiprocessing import forkserver
 import os
 import random
 import signal
 import time
 
-from anytime_training import cli
 import pytest
-from runs_on_digits import rows_of, same_weights
+from runs_on_digits import resume, rows_of, same_weights, train
 
 EPOCHS = 30
-OPTIONS = ['--dataset', 'digits', '--input-size', '8', '--channels', '4', '--units-per-block', '1',
-           '--batch-size', '128', '--device', 'cpu', '--quiet', '--epochs', str(EPOCHS),
-           '--strategy', 'exp3', '--seed', '5', '--set', 'mixup=0.2']
-# Its processes have all imported; and no thread of PyTorch's is lost in them, as it is by fork.
-SERVER = multiprocessing.get_context('forkserver')
-SERVER.set_forkserver_preload(['anytime_training.cli', 'sklearn.datasets', 'torch._dynamo'])
-
-
-@pytest.fixture(scope='module', autouse=True)
-def no_server_left():
-    """End the server with these tests: it holds all that was imported, and lives on otherwise."""
-    yield
-    forkserver._forkserver._stop()  # not a public name of Python's, whose own tests use it
+OPTIONS = ['--epochs', EPOCHS, '--strategy', 'exp3', '--seed', 5, '--set', 'mixup=0.2']
 
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
     """Return the folder of the run that is never killed."""
     folder = tmp_path_factory.mktemp('runs') / 'whole'
-    assert cli.main(['train', '--output', str(folder), *OPTIONS]) == 0
+    assert train(folder, *OPTIONS) == 0
     return folder
 
 
-def train(folder):
-    raise SystemExit(cli.main(['train', '--resume', '--output', str(folder), *OPTIONS]))
+def go_on(folder):
+    raise SystemExit(train(folder, '--resume', *OPTIONS))
 
 
 def train_and_die_at(folder, write, after):
@@ -52,7 +37,7 @@ def train_and_die_at(folder, write, after):
         if not after:
             real(*arguments)
     os.replace = replace
-    train(folder)
+    go_on(folder)
 
 
 def epochs_of(folder):
@@ -60,18 +45,18 @@ def epochs_of(folder):
 
 
 def finish_and_compare(folder, whole):
-    assert cli.main(['train', '--resume', '--quiet', '--output', str(folder)]) == 0
+    assert resume(folder) == 0
     assert same_weights(whole, folder)
     logs = [[{key: value for key, value in row.items() if key != 'images_per_s'}
              for row in rows_of(run)] for run in (whole, folder)]
     assert logs[0] == logs[1] and len(logs[1]) == EPOCHS
 
 
-def test_killed_at_random_moments(tmp_path, whole):
+def test_killed_at_random_moments(tmp_path, whole, server):
     draws, kills, stops = random.Random(), 0, set()
     while kills < 5:
         done = epochs_of(tmp_path)
-        process = SERVER.Process(target=train, args=(tmp_path,))
+        process = server.Process(target=go_on, args=(tmp_path,))
         process.start()
         deadline = time.monotonic() + 120
         while epochs_of(tmp_path) <= done and process.is_alive():
@@ -89,10 +74,10 @@ def test_killed_at_random_moments(tmp_path, whole):
     finish_and_compare(tmp_path, whole)
 
 
-def test_killed_around_any_write(tmp_path, whole):
+def test_killed_around_any_write(tmp_path, whole, server):
     for write in (1, 2, 3, 4):
         for after in (False, True):
-            process = SERVER.Process(target=train_and_die_at, args=(tmp_path, write, after))
+            process = server.Process(target=train_and_die_at, args=(tmp_path, write, after))
             process.start()
             process.join()
             assert process.exitcode == -signal.SIGKILL
