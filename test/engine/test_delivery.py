@@ -3,6 +3,7 @@
 import threading
 
 from anytime_perception.engine.delivery import Delivery
+import pytest
 
 
 class Held:
@@ -18,31 +19,32 @@ class Held:
         self.heard.append(answer)
 
 
-def test_a_thread_that_finds_another_handing_over_leaves_it_the_rest():
+@pytest.fixture
+def busy():
+    """Return a history of two, its delivery, held in another thread with the first, and who is."""
     history, listener = ['first'], Held()
     delivery = Delivery(history, listener)
     worker = threading.Thread(target=delivery.deliver)
     worker.start()
     listener.entered.wait()
     history.append('second')
+    yield history, delivery, listener
+    worker.join()
+    assert listener.heard == history
+
+
+def test_a_thread_that_finds_another_handing_over_leaves_it_the_rest(busy):
+    _, delivery, listener = busy
     delivery.deliver()  # does not wait
     assert listener.heard == []
     listener.go_on.set()
-    worker.join()
-    assert listener.heard == history
 
 
-def test_settling_waits_for_the_listener_and_leaves_it_nothing_to_hear():
-    history, listener = ['first'], Held()
-    delivery = Delivery(history, listener)
-    worker = threading.Thread(target=delivery.deliver)
-    worker.start()
-    listener.entered.wait()
-    history.append('second')
+def test_settling_waits_for_the_listener_and_leaves_it_nothing_to_hear(busy):
+    history, delivery, listener = busy
     threading.Timer(0.05, listener.go_on.set).start()
     delivery.settle()
     assert listener.heard == history
-    worker.join()
 
 
 def test_what_is_added_while_settling_lets_go_is_heard_of():
