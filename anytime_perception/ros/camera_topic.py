@@ -5,16 +5,15 @@ import functools
 import time
 from typing import Any
 
+from anytime_perception.ros import image_advice
 from anytime_perception.ros.event_callbacks import (SubscriptionEventCallbacks,
                                                     UnsupportedEventTypeError)
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import (HistoryPolicy, qos_policy_name_from_kind, QoSPolicyKind, QoSProfile,
-                       ReliabilityPolicy)
+from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
                 'reliable': ReliabilityPolicy.RELIABLE}
 # Whether a subscription says when its messages were sent; on Humble none does.
@@ -97,7 +96,7 @@ class CameraTopic:
     def _suit(self) -> None:
         reliability = self._node.get_parameter('reliability').value
         if reliability == 'match':
-            kind = f'sensor_msgs/msg/{IMAGE_TYPES[self._transport].__name__}'
+            kind = f'sensor_msgs/msg/{image_advice.IMAGE_TYPES[self._transport].__name__}'
             offers = [info.qos_profile.reliability for info in self._publishers()
                       if info.topic_type == kind]
             # Without a publisher best effort, which will receive from the first there is.
@@ -114,7 +113,7 @@ class CameraTopic:
         self._reliability = reliability
         receive = functools.partial(self._receive, self._made)
         subscribe = functools.partial(
-            self._node.create_subscription, IMAGE_TYPES[self._transport], self._name,
+            self._node.create_subscription, image_advice.IMAGE_TYPES[self._transport], self._name,
             receive if _KNOWS_WHEN_SENT else functools.partial(receive, info={}), qos,
             # Reliability has a parameter of its own, which may change; these are declared once.
             qos_overriding_options=QoSOverridingOptions(
@@ -147,53 +146,20 @@ class CameraTopic:
         if self._node.get_parameter('reliability').value == 'match' and \
                 event.last_policy_kind == QoSPolicyKind.RELIABILITY:
             self._suit()
-            return
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        advice = ('set the parameter reliability to match or best_effort, or give the camera the '
-                  'QoS reliable' if event.last_policy_kind == QoSPolicyKind.RELIABILITY else
-                  f'leave the parameter qos_overrides.{self.full_name}.subscription.'
-                  f'{policy.lower()} out, or give the camera that QoS')
-        self._warn(
-            f'qos {self._name}', f'no image can come from a publisher of {self.full_name}: its '
-            f'QoS offers less than this node asks for ({policy}); {advice}')
+        else:
+            self._say('qos', image_advice.incompatible(self.full_name, event.last_policy_kind))
 
     def _explain_losses(self) -> None:
-        """Say where many of the last images were lost, and what to do."""
         sent = self._came + self._lost
         if self._lost > _LOST_SHARE * sent:
-            self._warn(f'lost {self._name}', f'{self._lost} of the last {sent} images of '
-                       f'{self.full_name} were lost on the way, as large ones are with the '
-                       'defaults of Fast DDS (see docs/large_images.md: both processes need its '
-                       'profile), or on a network that is too slow for them (the parameter '
-                       'image_transport can be compressed)')
+            self._say('lost', image_advice.losses(self.full_name, self._lost, sent))
         self._came = self._lost = 0
 
     def _explain_silence(self) -> None:
-        """Say once why no image may have come for some time, and what to do."""
-        node, name = self._node, self.full_name
-        kinds = {f'sensor_msgs/msg/{kind.__name__}': transport
-                 for transport, kind in IMAGE_TYPES.items()}
-        others = {info.topic_type for info in self._publishers()}
-        if not others:
-            there = [other for other, types in node.get_topic_names_and_types()
-                     if set(types) & set(kinds) and node.count_publishers(other)
-                     and not other.startswith(f'{node.get_fully_qualified_name()}/')
-                     and not any(info.node_name == node.get_name()
-                                 and info.node_namespace == node.get_namespace()
-                                 for info in node.get_subscriptions_info_by_topic(other))]
-            argument = ' (launch argument image:=TOPIC)' if self._name == 'image' else ''
-            self._warn(f'nobody {self._name}', f'nobody publishes {name}; topics with images are: '
-                       f'{", ".join(there) or "none"}; remap {self._name} to the topic of the '
-                       f'camera{argument}, or name it in the parameter image_topics')
-        elif not any(kinds.get(kind) == self._transport for kind in others):
-            kind = next((kinds[kind] for kind in others if kind in kinds), None)
-            advice = (f'set the parameter image_transport to {kind}' if kind else
-                      f'remap {self._name} to a topic of images')
-            self._warn(f'type {self._name}', f'{name} carries {", ".join(sorted(others))}, and '
-                       f'image_transport is {self._transport}; {advice}')
-        else:
-            self._warn(f'silence {self._name}', f'{name} has a publisher, but no image has come '
-                       f'for {_PATIENCE:g} s: either the camera sends none (ros2 topic hz '
-                       f'{name}), or they are lost on the way, as large images are with the '
-                       'defaults of Fast DDS (see docs/large_images.md: both processes need its '
-                       'profile)')
+        carried = {info.topic_type for info in self._publishers()}
+        self._say(*image_advice.silence(self._node, self._name, self._transport, carried,
+                                        _PATIENCE))
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warn of a thing of some kind, once for each topic."""
+        self._warn(f'{kind} {self._name}', text)
