@@ -26,6 +26,7 @@ from rclpy.node import Node
 
 # Of the way from the quickest budget to the most generous one that is tried.
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
+_TURN_SECONDS = 4.0  # about as long a budget holds, before the next one has its turn
 _ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 
 
@@ -129,12 +130,17 @@ class Planner(Node):
         print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
                           'why it is the last'), flush=True)
         count = len(self._budgets or _SHARES) + 1
-        started = time.monotonic()
+        # Several rounds: how busy the machine is changes, and should do so for every budget.
+        rounds = max(1, round(self._seconds / count / _TURN_SECONDS))
+        turn = self._seconds / count / rounds
+        end = time.monotonic() + turn
         try:
             # Without a budget first: what the exits take then says which budgets are of interest.
-            self._try_budget(math.inf, started + self._seconds / count, stop)
-            for index, budget_ms in enumerate(self._budgets or self._spread_budgets(), start=2):
-                self._try_budget(budget_ms, started + self._seconds * index / count, stop)
+            self._try_budget(math.inf, end, stop)
+            budgets = [*(self._budgets or self._spread_budgets()), math.inf]
+            for budget_ms in (budgets * rounds)[:-1]:
+                end += turn
+                self._try_budget(budget_ms, end, stop)
             stop.wait(1.2)  # for the last diagnostics
         finally:
             self._write_summary()

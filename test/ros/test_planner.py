@@ -1,9 +1,11 @@
 """The example planner keeps to the perception node that it is told of."""
 
+import math
 import subprocess
 import sys
+import threading
 
-from anytime_perception.msg import Refinement
+from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
 from anytime_perception.ros.camera import Camera
 from anytime_perception.ros.perception_node import PerceptionNode
 from anytime_perception.ros.planner import Planner, PlannerError
@@ -51,6 +53,20 @@ def test_refinements_of_another_model_under_the_same_name_are_left_out(ros):
             budget_ms=5.0))
     assert planner._scorecard.refinements == 2
     assert planner._scorecard.summary()['elapsed_ms_by_exit'] == [1.0, None, 1.0]
+
+
+@pytest.mark.parametrize('seconds, rounds', [(48.0, 4), (1.0, 1)])
+def test_budgets_have_their_turns_in_rounds(ros, monkeypatch, seconds, rounds):
+    planner = ros.add(Planner(parameter_overrides=[
+        Parameter('seconds', value=seconds), Parameter('budgets_ms', value=[5.0, 20.0])]))
+    monkeypatch.setattr(planner._client, 'wait_for_model', lambda timeout: ModelInfo(
+        class_ids=['cat'], exits=[ExitInfo()]))
+    turns, over = [], threading.Event()
+    monkeypatch.setattr(planner, '_try_budget', lambda *turn: turns.append(turn[:2]))
+    over.set()  # there is nothing to wait for
+    planner.play(over)
+    assert [budget for budget, _ in turns] == [math.inf, 5.0, 20.0] * rounds
+    assert np.diff([end for _, end in turns]) == pytest.approx(seconds / len(turns))
 
 
 def test_a_summary_that_could_not_be_written_is_said_before_anything_is_played(ros, tmp_path):
