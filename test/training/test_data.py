@@ -119,6 +119,13 @@ def test_class_folders_are_split_alike_every_time(tmp_path):
     assert first.train.images.shape == (12, 3, 16, 16)
 
 
+def test_class_folders_are_called_what_their_folder_is(tmp_path, monkeypatch):
+    write_classes(tmp_path / 'pets', {'cat': 3, 'dog': 3})
+    assert data.load('folder', str(tmp_path / 'pets'), size=8).name == 'pets'
+    monkeypatch.chdir(tmp_path / 'pets')
+    assert data.load('folder', '.', size=8).name == 'pets'
+
+
 def test_train_and_test_folders_are_used_as_they_are(tmp_path):
     write_classes(tmp_path / 'train', {'a': 3, 'b': 2})
     write_classes(tmp_path / 'test', {'a': 1, 'b': 1})

@@ -39,14 +39,13 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
         raise ValueError(f'the output is {output}; its name must end in .safetensors')
     model = model_file.load(run / MODEL)
     config = TrainConfig.of(read_config_file(run / CONFIG))
-    place = place or config.data
-    dataset = data.load(config.dataset, place, config.input_size, warn=tqdm.write)
+    dataset = data.load(config.dataset, place or config.data, config.input_size, warn=tqdm.write)
     check_classes('model', model.class_ids, dataset.class_ids)
     difference = changed_data(run, dataset)
     if difference:  # the test images of these may be among those that it was trained on
         raise ValueError(f'the run in {run} was begun with other data: {difference}. Name them '
                          f'with --data, or remove {run / DATA} to ship it regardless')
-    called = name or (Path(place).name if config.dataset == 'folder' else dataset.name)
+    called = name or dataset.name
     network = _halved(model.network) if half else model.network
     measured = copy.deepcopy(network).float().to(device)
     answers = predict(measured, model.preprocessing, dataset.test.to(device), model.carry)

@@ -1,5 +1,7 @@
 """Data sets: read whole into memory, as uint8 images of the size that the network takes."""
 
+from pathlib import Path
+
 from anytime_training.data import cifar, digits, folder, svhn
 from anytime_training.data.augment import Augmentation, steps_per_epoch, training_batches
 from anytime_training.data.bag import from_bag
@@ -16,6 +18,8 @@ DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
 def load(name: str, data: str = '', size: int = 32, download: bool = False, warn=print) -> Dataset:
     """
     Return the data set `name` with images of `size` pixels a side.
+
+    Class folders are called what their folder is.
 
     `data` is the folder it is read from (all but digits), and into which `download` fetches it.
     `warn` is called with a line of text for every image that is skipped.
@@ -35,7 +39,7 @@ def load(name: str, data: str = '', size: int = 32, download: bool = False, warn
         raise ValueError(f'{what} read from where --data says; name a folder with --data DIR')
     if name == 'folder':
         train, test, class_ids = folder.load(data, size, warn)
-        return Dataset(name, class_ids, train, test)
+        return Dataset(Path(data).absolute().name, class_ids, train, test)
     if size != 32:
         raise ValueError(f'input_size is {size}, but the images of {name} have 32 pixels a side')
     if name == 'svhn':
