@@ -1,4 +1,4 @@
-"""The size of a JPEG picture, read from its header, so that it can be decoded at a smaller one."""
+"""What a JPEG picture says of itself: its size, to decode it at a smaller one, and its end."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,7 @@ _REDUCTIONS = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
                (2, cv2.IMREAD_REDUCED_COLOR_2))
 # Start-of-frame markers: of every kind of JPEG, without those in between that are something else.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_START, _SCAN, _END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
 
 def reduction(data: np.ndarray, least: int) -> int:
@@ -26,7 +27,7 @@ def reduction(data: np.ndarray, least: int) -> int:
 
 def jpeg_size(data: np.ndarray) -> tuple[int, int] | None:
     """Return (height, width) of the JPEG picture in the bytes `data` (n,), None for no JPEG."""
-    if len(data) < 4 or data[0] != 0xFF or data[1] != 0xD8:
+    if len(data) < 4 or data[:2].tobytes() != _START:
         return None
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
@@ -41,3 +42,16 @@ def jpeg_size(data: np.ndarray) -> tuple[int, int] | None:
         else:
             at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
     return None
+
+
+def is_cut_short(data: np.ndarray) -> bool:
+    """
+    Return whether the bytes `data` (n,) are a JPEG picture without its end.
+
+    An end in what comes before the picture, such as that of a small preview, is not its own.
+    """
+    if data[:2].tobytes() != _START:
+        return False
+    encoded = data.tobytes()
+    end = encoded.rfind(_END)  # mostly the last two bytes; what a camera pads with is behind
+    return end < 0 or encoded.find(_SCAN, end) >= 0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
+from anytime_perception.images.compressed import decode
 import cv2
 import numpy as np
 
@@ -30,17 +31,15 @@ def read_picture(path: Path) -> np.ndarray:
 
     Raises
     ------
-    ValueError: if it is none, or cannot be read.
+    ValueError: if it is none, cut short, or cannot be read.
 
     """
     try:
         # Not cv2.imread: it cannot open every file name on every platform.
-        picture = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        picture = None
-    if picture is None:
-        raise ValueError(f'{path} is no picture')
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read: {error}') from error
+    return decode(data, str(path))
 
 
 def film(source: str) -> Iterator[np.ndarray]:

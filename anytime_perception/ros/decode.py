@@ -2,10 +2,9 @@
 
 import functools
 
+from anytime_perception.images.compressed import decode
 from anytime_perception.images.encodings import (
     BadImageError, check_pixels, ENCODINGS, pixels_to_rgb)
-from anytime_perception.images.jpeg import reduction
-import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -34,21 +33,13 @@ def to_rgb(message: Image | CompressedImage, least: int = 0) -> np.ndarray:
 
     Raises
     ------
-    BadImageError: if compressed data can't be decoded, or cv_bridge fails on an encoding of its
-        own.
+    BadImageError: if compressed data can't be decoded or are cut short, or cv_bridge fails on an
+        encoding of its own.
 
     """
     if isinstance(message, CompressedImage):
-        data = np.frombuffer(message.data, np.uint8)
-        try:
-            pixels = cv2.imdecode(data, reduction(data, least))
-        except cv2.error:  # more pixels than OpenCV takes
-            pixels = None
-        if pixels is None:
-            raise BadImageError(
-                'undecodable', f'{len(data)} bytes of format {message.format!r} are no picture, '
-                               'or too large a one')
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        return decode(np.frombuffer(message.data, np.uint8),
+                      f'a compressed image of format {message.format!r}', least)
     if message.encoding not in ENCODINGS:
         return _bridge_to_rgb(message)
     return pixels_to_rgb(message)

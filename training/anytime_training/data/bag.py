@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from anytime_perception.images.compressed import decode
 from anytime_perception.images.encodings import BadImageError, check_pixels, pixels_to_rgb
 from anytime_training.data.intervals import (
     GAP, Interval, OUTSIDE, read_intervals, split, TEST, TRAIN)
@@ -137,13 +138,11 @@ def _to_bgr(message: Any) -> np.ndarray:
     """Return an image message as (height, width, 3) uint8, as OpenCV writes it."""
     if hasattr(message, 'encoding'):
         check_pixels(message)
-        return cv2.cvtColor(pixels_to_rgb(message), cv2.COLOR_RGB2BGR)
-    pixels = None
-    if len(message.data):
-        pixels = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise BadImageError('undecodable', f'data of format {message.format!r} are no picture')
-    return pixels
+        pixels = pixels_to_rgb(message)
+    else:
+        pixels = decode(np.frombuffer(message.data, np.uint8),
+                        f'an image of format {message.format!r}')
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
 
 
 def _check_labels(found: set, intervals: list[Interval], reason: str) -> None:

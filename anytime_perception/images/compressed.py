@@ -1,0 +1,29 @@
+"""From encoded bytes, such as those of a JPEG or PNG file, to RGB."""
+
+from anytime_perception.images.encodings import BadImageError
+from anytime_perception.images.jpeg import is_cut_short, reduction
+import cv2
+import numpy as np
+
+
+def decode(data: np.ndarray, name: str, least: int = 0) -> np.ndarray:
+    """
+    Return the encoded picture `data` (n,) uint8 as RGB, (height, width, 3) uint8.
+
+    JPEG is decoded at a reduced scale, as far as its shorter side keeps `least` pixels (0: at full
+    scale). `name` is what an error calls the picture.
+
+    Raises
+    ------
+    BadImageError: if it is none, too large for OpenCV, or cut short.
+
+    """
+    if is_cut_short(data):  # OpenCV 4.10, and before, invents the rest
+        raise BadImageError('truncated', f'{name} is cut short: a JPEG picture without its end')
+    try:
+        pixels = cv2.imdecode(data, reduction(data, least)) if len(data) else None
+    except cv2.error:  # more pixels than OpenCV takes
+        pixels = None
+    if pixels is None:
+        raise BadImageError('undecodable', f'{name} is no picture, or too large a one')
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
