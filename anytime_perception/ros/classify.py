@@ -2,9 +2,9 @@
 
 from anytime_perception import engine
 from anytime_perception.action import Classify
-from anytime_perception.ros.control import why_not
 from anytime_perception.ros.decode import check_image, to_rgb
 from anytime_perception.ros.ended import unless_ended
+from anytime_perception.ros.reasons import why_not
 from anytime_perception.ros.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle

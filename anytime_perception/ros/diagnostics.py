@@ -5,8 +5,8 @@ import os
 import resource
 import time
 
-from anytime_perception.ros.control import why_given_up
 from anytime_perception.ros.parameters import PARAMETERS
+from anytime_perception.ros.reasons import why_given_up
 from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 

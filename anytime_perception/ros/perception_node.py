@@ -13,12 +13,13 @@ import traceback
 from anytime_perception import engine, model_file
 from anytime_perception.ros.camera_images import CameraImages
 from anytime_perception.ros.classify import ClassifyAction
-from anytime_perception.ros.control import Control, doubt
+from anytime_perception.ros.control import Control
 from anytime_perception.ros.diagnostics import Diagnostics
 from anytime_perception.ros.intake import ImageIntake
 from anytime_perception.ros.log_forward import LogForward
 from anytime_perception.ros.log_once import LogOnce
 from anytime_perception.ros.outputs import Outputs
+from anytime_perception.ros.reasons import doubt
 from anytime_perception.ros.settings import Settings
 from anytime_perception.ros.speed import SpeedBudget
 from anytime_perception.ros.spin import spin

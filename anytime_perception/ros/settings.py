@@ -1,8 +1,8 @@
 """A change of a parameter: refused with the reason, or made to take effect."""
 
 from anytime_perception.ros import parameters
-from anytime_perception.ros.control import why_not
 from anytime_perception.ros.parameters import Read
+from anytime_perception.ros.reasons import why_not
 from anytime_perception.ros.speed import speed_table
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter

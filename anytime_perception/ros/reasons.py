@@ -1,0 +1,35 @@
+"""What speaks against a budget, or against counting on the engine: sentences for people."""
+
+from anytime_perception import engine
+from anytime_perception.ros import parameters
+
+
+def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
+    """
+    Return why `budget_ms` is no budget for this model on this device; empty if it is.
+
+    One that is too short only at present is a budget: it must not depend on one slow image what
+    the node accepts.
+    """
+    if reason := parameters.reason_against('budget_ms', budget_ms):
+        return reason
+    if running is not None and budget_ms / 1e3 < running.profile.quickest:
+        return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes '
+                f'{running.profile.quickest * 1e3:.2f} ms on this device at best')
+    return ''
+
+
+def why_given_up(running: engine.AnytimeEngine) -> str:
+    """Return why the engine answers nothing any more, and what to do; empty if it does."""
+    return '' if running.failure is None else (
+        f'the network failed again and again: {running.failure!r}; clean up and configure to try '
+        'anew')
+
+
+def doubt(running: engine.AnytimeEngine, budget_ms: float) -> str:
+    """Return what speaks against relying on `budget_ms` at present; empty if nothing does."""
+    if running.profile.exit_within(budget_ms / 1e3) is not None:
+        return ''
+    return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up to '
+            f'{running.profile.p99[0] * 1e3:.2f} ms on this device at present (p99); every image '
+            'is refined up to that exit all the same')
