@@ -73,7 +73,7 @@ class CallbackNode(Node):
         for refinement in self._engine.refine(picture):
             pass
         self._newest = refinement_message(
-            refinement, message.header, self._engine.model.class_ids, 3)
+            refinement, message.header, 'image', self._engine.model.class_ids, 3)
         self._publisher.publish(self._newest)
 
     def _preempt(self, _request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:

@@ -30,7 +30,7 @@ class CameraImages:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
         statistics.count_arrival(topic, arrival, age)
-        trace = ImageTrace(message.header, arrival, age)
+        trace = ImageTrace(message.header, topic, arrival, age)
         fail = functools.partial(self._fail, statistics)
         try:
             check_image(message)

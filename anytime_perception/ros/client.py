@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import math
 import threading
 import traceback
+from typing import Any
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
@@ -57,6 +58,9 @@ class AnytimeClient:
     node: the planner's.
     name: of the perception node, with its namespace where it has one.
     on_refinement: called on the executor's thread with each published refinement.
+    on_model: called on the executor's thread with each model that the node announces, the first
+        and those after: one that was started again knows nothing of budgets that were granted. No
+        call of this client can be made from there, as it would wait for itself.
     timeout: how long to wait for the node, and for each of its answers.
 
     Attributes
@@ -67,12 +71,14 @@ class AnytimeClient:
     """
 
     def __init__(self, node: Node, name: str = 'anytime_perception', *,
-                 on_refinement: Callable[[Refinement], None] | None = None, timeout: float = 10.0):
+                 on_refinement: Callable[[Refinement], None] | None = None,
+                 on_model: Callable[[ModelInfo], None] | None = None, timeout: float = 10.0):
         self.info: ModelInfo | None = None
         self.newest: Refinement | None = None
         self._node = node
         self._timeout = timeout
-        self._on_refinement = self._guarded(on_refinement)
+        self._on_refinement = self._guarded('on_refinement', on_refinement)
+        self._on_model = self._guarded('on_model', on_model)
         self._informed = threading.Event()
         self._service_calls = ServiceCalls(name)
         self._goals = Goals(node, name, timeout)
@@ -176,24 +182,24 @@ class AnytimeClient:
         seconds = math.inf if seconds is None else seconds
         kind = 'image' if isinstance(image, Image) else 'compressed_image'
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
-                                    seconds, self._guarded(on_refinement), stop)
+                                    seconds, self._guarded('on_refinement', on_refinement), stop)
 
     def _call(self, client: Client, request, timeout: float | None, *, repeat: bool = True):
         self._check_open()
         return self._service_calls(client, request, self._timeout if timeout is None else timeout,
                                    repeat=repeat)
 
-    def _guarded(self, listener: Callable[[Refinement], None] | None,
-                 ) -> Callable[[Refinement], None] | None:
+    def _guarded(self, name: str, listener: Callable[[Any], None] | None,
+                 ) -> Callable[[Any], None] | None:
         """Return `listener` such that what it raises is logged, and harms no executor."""
         if listener is None:
             return None
 
-        def call(refinement: Refinement) -> None:
+        def call(message: Any) -> None:
             try:
-                listener(refinement)
+                listener(message)
             except Exception:
-                self._node.get_logger().error(f'on_refinement raised:\n{traceback.format_exc()}')
+                self._node.get_logger().error(f'{name} raised:\n{traceback.format_exc()}')
         return call
 
     def _check_open(self) -> None:
@@ -204,6 +210,8 @@ class AnytimeClient:
         self.info = message
         self._goals.announced += 1
         self._informed.set()
+        if self._on_model is not None:
+            self._on_model(message)
 
     def _take_refinement(self, message: Refinement) -> None:
         self.newest = message

@@ -18,7 +18,7 @@ class Diagnostics:
     Publishes what a perception node has counted, and whether that is healthy.
 
     The timer runs on the steady clock, so that it does under paused simulation time, too. The node
-    has `engine` (None without), `active`, `intake`, `outputs` and `statistics`.
+    has `engine` (None without), `active`, `trouble`, `intake`, `outputs` and `statistics`.
     """
 
     def __init__(self, node, steady_clock):
@@ -42,6 +42,8 @@ class Diagnostics:
 
     def _health(self, statistics: Statistics) -> tuple[bytes, str]:
         node = self._node
+        if node.trouble:
+            return DiagnosticStatus.ERROR, node.trouble
         if node.engine is None:
             return DiagnosticStatus.WARN, 'not configured'
         if reason := why_given_up(node.engine):

@@ -9,12 +9,13 @@ import numpy as np
 from std_msgs.msg import Header
 
 
-def refinement_message(refinement: engine.Refinement, header: Header, class_ids: tuple[str, ...],
-                       top_k: int) -> Refinement:
+def refinement_message(refinement: engine.Refinement, header: Header, image_topic: str,
+                       class_ids: tuple[str, ...], top_k: int) -> Refinement:
     """Return the message of a refinement, with its answer and the most likely others, `top_k`."""
     order = ranking(refinement, top_k)
     return Refinement(
         header=header,
+        image_topic=image_topic,
         status=int(refinement.status),
         exit_index=refinement.exit_index,
         exit_count=refinement.exit_count,

@@ -75,8 +75,9 @@ class Outputs:
 
     def message(self, refinement: engine.Refinement) -> Refinement:
         """Return the message of a refinement whose tag is an ImageTrace."""
+        trace = refinement.tag
         return refinement_message(
-            refinement, refinement.tag.header, self._class_ids, self.top_k)
+            refinement, trace.header, trace.image_topic, self._class_ids, self.top_k)
 
     def publish(self, refinement: engine.Refinement) -> bool:
         """

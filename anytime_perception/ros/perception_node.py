@@ -42,6 +42,7 @@ class PerceptionNode(LifecycleNode):
     ----------
     engine: None unless configured.
     active: whether images are taken.
+    trouble: why the last transition failed, empty if it did not.
     statistics: since activation.
     log_once: for what is worth a line once an activation.
     intake, outputs: the camera topics, and what is published.
@@ -55,6 +56,7 @@ class PerceptionNode(LifecycleNode):
         self._settings = Settings(self)
         self.engine: engine.AnytimeEngine | None = None
         self.active = False
+        self.trouble = ''
         self.statistics = Statistics()
         self.log_once = LogOnce(self.get_logger())
         # Timers of the node itself run on the steady clock: simulated time may stand still.
@@ -84,26 +86,26 @@ class PerceptionNode(LifecycleNode):
 
         FAILURE leaves the node unconfigured.
         """
-        return self._attempt('configure', self._configure, self._release)
+        return self._transition('configure', self._configure, self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        result = self._attempt('activate', self._activate, self._stop)
+        result = self._transition('activate', self._activate, self._stop)
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the image in flight; the model stays loaded."""
-        result = self._attempt('deactivate', self._stop)
+        result = self._transition('deactivate', self._stop)
         return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS \
             else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model."""
-        return self._attempt('clean up', self._release)
+        return self._transition('clean up', self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from whatever state."""
-        return self._attempt('shut down', self._end)
+        return self._transition('shut down', self._end)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free what a transition that failed halfway has left; the node is unconfigured then."""
@@ -117,6 +119,11 @@ class PerceptionNode(LifecycleNode):
             self._action.close()
             self.outputs.close()
             self._log_forward.close()
+
+    def _transition(self, what: str, do: Callable[[], None],
+                    undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
+        self.trouble = ''
+        return self._attempt(what, do, undo)
 
     def _attempt(self, what: str, do: Callable[[], None],
                  undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
@@ -132,6 +139,8 @@ class PerceptionNode(LifecycleNode):
             reason = f' {error}' if foreseen else f'\n{traceback.format_exc()}'
             if self.context.ok():  # else Ctrl-C came meanwhile, and nothing is wrong
                 self.get_logger().error(f'cannot {what}:{reason}')
+                self.trouble = self.trouble or \
+                    f'cannot {what}: {error if foreseen else repr(error)}'
             if undo is None:
                 return TransitionCallbackReturn.ERROR
             undone = self._attempt(f'undo what {what} has done', undo)

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import threading
+import traceback
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -66,11 +67,29 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def serving(node: Node) -> Iterator[Node]:
-    """Serve `node` on a thread of its own for as long as the context lasts; then destroy it."""
+    """
+    Serve `node` on a thread of its own for as long as the context lasts; then destroy it.
+
+    What a callback raises ends that, as it ends `rclpy.spin`: it is logged at once, and raised
+    where the context ends.
+    """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     over = threading.Event()
-    thread = threading.Thread(target=_serve, args=(executor, over), daemon=True)
+    raised: list[Exception] = []
+
+    def serve() -> None:
+        try:
+            while not over.is_set() and executor.context.ok():
+                executor.spin_once()
+        except ExternalShutdownException:
+            pass
+        except Exception as error:
+            raised.append(error)
+            node.get_logger().fatal(f'{node.get_name()} hears nothing any more, as a callback '
+                                    f'of it failed:\n{traceback.format_exc()}')
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield node
@@ -81,9 +100,5 @@ def serving(node: Node) -> Iterator[Node]:
         thread.join()
         executor.shutdown()
         node.destroy_node()
-
-
-def _serve(executor: SingleThreadedExecutor, over: threading.Event) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        while not over.is_set() and executor.context.ok():
-            executor.spin_once()
+    for error in raised:
+        raise error

@@ -15,13 +15,16 @@ class ImageTrace:
     Attributes
     ----------
     header: of its message.
+    image_topic: of its camera, empty for the image of a goal.
     age: seconds from its stamp to its arrival, on the node's clock.
     image: its message, kept only while somebody wants to see it.
 
     """
 
-    def __init__(self, header: Header, arrival: float = 0.0, age: float = 0.0):
+    def __init__(self, header: Header, image_topic: str = '', arrival: float = 0.0,
+                 age: float = 0.0):
         self.header = header
+        self.image_topic = image_topic
         self.age = age
         self.image: Image | CompressedImage | None = None
         self._arrival = arrival
@@ -61,7 +64,8 @@ class ImageTrace:
     def message(self, refinement: engine.Refinement) -> Trace:
         """Return the message, given the image's final refinement."""
         return Trace(
-            header=self.header, age_ms=self.age * 1e3, start_ms=self._started * 1e3,
-            decoded_ms=self._decoded * 1e3, exit_ms=[1e3 * seconds for seconds in self._exits],
+            header=self.header, image_topic=self.image_topic, age_ms=self.age * 1e3,
+            start_ms=self._started * 1e3, decoded_ms=self._decoded * 1e3,
+            exit_ms=[1e3 * seconds for seconds in self._exits],
             published_ms=self._published * 1e3, budget_ms=refinement.budget * 1e3,
             status=int(refinement.status))

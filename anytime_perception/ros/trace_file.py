@@ -21,8 +21,8 @@ class TraceFile:
     Lines are written by a thread of its own: a disk that stalls must not stall the answers.
     """
 
-    COLUMNS = ('stamp', 'frame_id', 'age_ms', 'start_ms', 'decoded_ms', 'exits', 'first_exit_ms',
-               'last_exit_ms', 'published_ms', 'budget_ms', 'status')
+    COLUMNS = ('stamp', 'frame_id', 'image_topic', 'age_ms', 'start_ms', 'decoded_ms', 'exits',
+               'first_exit_ms', 'last_exit_ms', 'published_ms', 'budget_ms', 'status')
 
     def __init__(self, path: str):
         self._file = open(_expanded(path), 'w', newline='', buffering=1, encoding='utf-8')
@@ -39,8 +39,9 @@ class TraceFile:
         ends = (trace.exit_ms[0], trace.exit_ms[-1], trace.published_ms, trace.budget_ms)
         try:
             self._lines.put_nowait((
-                stamp, trace.header.frame_id, *(f'{value:.3f}' for value in times),
-                len(trace.exit_ms), *(f'{value:.3f}' for value in ends), trace.status))
+                stamp, trace.header.frame_id, trace.image_topic,
+                *(f'{value:.3f}' for value in times), len(trace.exit_ms),
+                *(f'{value:.3f}' for value in ends), trace.status))
         except queue.Full:
             self._lose('the disk is too slow')
 

@@ -178,6 +178,25 @@ def test_a_listener_that_raises_harms_no_later_call(perception, client):
     anytime.close()
 
 
+def test_a_planner_is_told_when_the_node_has_a_model_anew(perception, client, said):
+    def tell(info):
+        told.append(info.name)
+        if len(told) == 2:
+            raise KeyError('zebra')
+    told = []
+    node = perception()
+    anytime = AnytimeClient(client, timeout=WAIT_SECONDS, on_model=tell)
+    for count in (1, 2, 3):
+        wait_for(lambda count=count: len(told) == count)
+        if count == 1:
+            node.trigger_deactivate()
+        node.trigger_cleanup()
+        node.trigger_configure()
+    assert set(told) == {anytime.info.name}
+    assert any('on_model raised' in text and 'zebra' in text for text in said.errors)
+    anytime.close()
+
+
 def test_a_budget_that_is_no_number_harms_no_later_call(perception, client):
     perception(budget_ms='20ms')  # so it cannot be configured
     for _ in range(2):

@@ -253,6 +253,8 @@ def test_cameras_share_the_node(perception, client):
             publisher.publish(image)
         return {message.header.stamp.sec for message in finals(heard)} == {1, 2}
     wait_for(both)
+    assert {(message.header.stamp.sec, message.image_topic) for message in heard} == {
+        (1, 'front'), (2, 'rear')}
     assert node.statistics.period('front') > 0 and node.statistics.period('rear') > 0
 
 

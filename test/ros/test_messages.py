@@ -17,9 +17,10 @@ def test_every_field_of_a_refinement():
         exit_index=2, exit_count=5, network_index=1, depth=7, cost=100, cost_fraction=0.25,
         probabilities=np.array([0.25, 0.125, 0.5, 0.0625, 0.0625], np.float32), class_index=2,
         elapsed=0.0125, arrival=9.0, budget=0.75, status=engine.Status.BUDGET_SPENT)
-    message = refinement_message(refinement, header, tuple('abcde'), 3)
+    message = refinement_message(refinement, header, 'left/image', tuple('abcde'), 3)
     assert {name: getattr(message, name) for name in message.get_fields_and_field_types()} == {
-        'header': header, 'status': message.BUDGET_SPENT, 'exit_index': 2, 'exit_count': 5,
+        'header': header, 'image_topic': 'left/image',
+        'status': message.BUDGET_SPENT, 'exit_index': 2, 'exit_count': 5,
         'network_index': 1, 'depth': 7, 'cost_fraction': 0.25, 'elapsed_ms': 12.5,
         'budget_ms': 750.0, 'confidence': 0.5, 'class_ids': ['c', 'a', 'b'],
         'scores': pytest.approx([0.5, 0.25, 0.125])}

@@ -102,9 +102,11 @@ def test_a_trace_says_when_what_happened(perception, client, tmp_path):
     times = [trace.start_ms, trace.decoded_ms, *trace.exit_ms, trace.published_ms]
     assert times == sorted(times) and times[0] >= 0
     assert trace.header.stamp.sec == 9 and trace.status == Refinement.COMPLETE
+    assert trace.image_topic == 'image'
     assert len(trace.exit_ms) == len(node.engine.profile.median) and math.isinf(trace.budget_ms)
     row = wait_for(lambda: list(csv.DictReader(file.read_text().splitlines())))[0]
-    assert row['stamp'] == '9.000000000' and row['exits'] == str(len(trace.exit_ms))
+    assert (row['stamp'], row['image_topic']) == ('9.000000000', 'image')
+    assert row['exits'] == str(len(trace.exit_ms))
     assert float(row['last_exit_ms']) == pytest.approx(trace.exit_ms[-1], abs=1e-3)
 
 

@@ -3,7 +3,7 @@
 import json
 import signal
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import pytest
 from served import wait_for, WAIT_SECONDS
 
@@ -47,7 +47,9 @@ def test_a_node_without_a_model_says_so_and_stays_to_be_mended(start, client):
     health = client.listen(DiagnosticArray, '/diagnostics')
     wait_for(lambda: 'parameter model is empty' in node.log())
     health.clear()
-    assert wait_for(lambda: health)[0].status[0].message == 'not configured'
+    status = wait_for(lambda: health)[0].status[0]
+    assert status.level == DiagnosticStatus.ERROR
+    assert status.message.startswith('cannot configure: the parameter model is empty')
     node.send_signal(signal.SIGTERM)
     assert node.wait(WAIT_SECONDS) == 0
     assert 'Traceback' not in node.log()

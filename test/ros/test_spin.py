@@ -68,6 +68,34 @@ def test_what_the_node_cannot_be_made_of_is_one_line(capsys):
     assert capsys.readouterr().err.strip() == 'there are no pictures'
 
 
+def test_what_a_callback_raises_is_logged_and_ends_the_context_that_serves():
+    script = """
+import rclpy
+from anytime_perception.ros.spin import serving
+from rclpy.node import Node
+
+rclpy.init()
+node, failed = Node('planner'), threading.Event()
+
+def fail():
+    failed.set()
+    raise KeyError('zebra')
+
+try:
+    with serving(node):
+        node.create_timer(0.01, fail)
+        failed.wait(60)
+        print('goes on', flush=True)
+except KeyError as error:
+    print('raised', error)
+rclpy.shutdown()
+"""
+    done = subprocess.run([sys.executable, '-c', 'import threading' + script], text=True,
+                          capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "goes on\nraised 'zebra'\n")
+    assert 'planner hears nothing any more' in done.stderr and 'zebra' in done.stderr
+
+
 def test_serving_ends_without_an_error_also_of_a_busy_node():
     script = """
 import rclpy
