@@ -25,7 +25,8 @@ class ImagePass:
     Attributes
     ----------
     newest: the newest refinement, None before the first exit; reading it never waits.
-    status: REFINING until the pass has ended.
+    status: REFINING until the pass has ended. SUPERSEDED without any answer where a newer image
+        took its place before it was started, or where it failed: then there is an `error`.
     error: what went wrong, if the pass ended because something did.
 
     """
