@@ -211,13 +211,13 @@ class AnytimeEngine:
             current.stop(Status.PREEMPTED)
         return self._worker.answers.newest(stream)
 
-    def set_budget(self, budget: float | Budget | None, current_only: bool = False,
-                   stream: Hashable | None = None) -> bool:
+    def set_current_budget(self, budget: float | Budget | None,
+                           stream: Hashable | None = None) -> bool:
         """
-        Set the budget of every image that arrives from now on, or only of the one in flight.
+        Set the budget of the image in flight alone; `budget` is that of images that arrive.
 
-        With `stream`, the one in flight is only meant if it is of that stream. Returns whether
-        there was anything to change: False if none is in flight.
+        With `stream`, it is only meant if it is of that stream. Returns whether there was anything
+        to change: False if none is in flight.
 
         Raises
         ------
@@ -225,9 +225,6 @@ class AnytimeEngine:
 
         """
         budget = Budget.of(budget)
-        if not current_only:
-            self.budget = budget
-            return True
         current = self._worker.answers.in_flight(stream)
         return current is not None and current.set_budget(budget)
 

@@ -96,7 +96,7 @@ class Control:
             topics = self._cameras(camera)
         except ValueError as error:
             return str(error)
-        changed = [self._node.engine.set_budget(budget_ms / 1e3, current_only=True, stream=topic)
+        changed = [self._node.engine.set_current_budget(budget_ms / 1e3, topic)
                    for topic in topics]
         return '' if any(changed) else \
             'no image is in flight that has not been told to stop'

@@ -74,7 +74,7 @@ def test_every_pass_is_learned_from_without_what_it_waited(gated, monkeypatch):
 
 def test_an_image_without_a_budget_of_its_own_has_the_standing_one(gated):
     engine, _ = gated
-    engine.set_budget(500.0)
+    engine.budget = 500.0
     for budget, seconds in ((None, 500.0), (Budget(300.0), 300.0)):
         # From the deadline, a time since the machine's start, so not to the last digit.
         assert {round(r.budget, 6) for r in engine.refine(IMAGE, budget=budget)} == {seconds}

@@ -278,13 +278,13 @@ def test_a_stage_that_overruns_the_deadline_leaves_the_answer_before_it(gated):
     image_pass = engine.submit(IMAGE)
     gates[0].let_through()
     gates[1].wait_until_reached()
-    assert engine.set_budget(1e-6, current_only=True)
+    assert engine.set_current_budget(1e-6)
     gates[1].let_through()
     refinements = list(image_pass.refinements())
     assert [(r.exit_index, r.status) for r in refinements] == [
         (0, Status.REFINING), (0, Status.BUDGET_SPENT)]
     assert engine.budget == Budget()
-    assert not engine.set_budget(1.0, current_only=True)  # it has ended
+    assert not engine.set_current_budget(1.0)  # it has ended
 
 
 @pytest.mark.parametrize('error', [ValueError('a stage failed'), MemoryError('out of memory')])
@@ -502,7 +502,9 @@ def test_impossible_budgets_are_refused(engine, budget):
     with pytest.raises((ValueError, TypeError)):
         engine.refine(IMAGE, budget=budget)
     with pytest.raises((ValueError, TypeError)):
-        engine.set_budget(budget)
+        engine.set_current_budget(budget)
+    with pytest.raises((ValueError, TypeError)):
+        engine.budget = budget
     assert engine.budget == Budget()
 
 
