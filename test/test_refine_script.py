@@ -1,10 +1,12 @@
 """The script that refines pictures without ROS 2 prints answers, and errors as one line."""
 
 from pathlib import Path
+import runpy
 import subprocess
 import sys
 
 import cv2
+from fake_webcam import FakeWebcam
 import numpy as np
 import pytest
 
@@ -40,3 +42,15 @@ def test_what_cannot_be_is_said_in_one_line(refine, options, text):
     result = refine(*options)
     assert result.returncode == 2 and not result.stdout
     assert text in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_of_a_webcam_what_it_shows_now_is_refined_to_its_end(monkeypatch):
+    webcam = FakeWebcam()
+    monkeypatch.setattr(cv2, 'VideoCapture', webcam)
+    shown = runpy.run_path(str(ROOT / 'scripts' / 'refine.py'))['pictures']('0')
+    name, first = next(shown)
+    webcam.show(2, 3)
+    _, second = next(shown)
+    webcam.unplug()
+    assert (name, first.max(), second.max()) == ('frame 0', 1, 3)
+    assert list(shown) == [] and not webcam.is_open

@@ -5,10 +5,14 @@ import os
 from pathlib import Path
 
 from anytime_perception.images.compressed import decode
+from anytime_perception.images.webcam import Webcam
 import cv2
 import numpy as np
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+# Of a webcam's driver: one that is read and one that is filled. With one alone frames are lost
+# while it is read; the four that OpenCV asks for hold old ones where the reader is held up.
+_BUFFERS = 2
 
 
 def find_pictures(source: str | Path) -> list[Path]:
@@ -46,6 +50,8 @@ def film(source: str) -> Iterator[np.ndarray]:
     """
     Return what a webcam (by its number) or a video shows as RGB, (H, W, 3) uint8, to its end.
 
+    Every frame of a video; of a webcam the newest whenever the next one is asked for.
+
     Raises
     ------
     ValueError: if it shows nothing.
@@ -54,6 +60,7 @@ def film(source: str) -> Iterator[np.ndarray]:
     capture = cv2.VideoCapture()
     if source.isdecimal():
         capture.open(int(source))
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, _BUFFERS)
     elif os.path.isfile(source):
         capture.open(source)
     read, picture = capture.read()
@@ -64,7 +71,7 @@ def film(source: str) -> Iterator[np.ndarray]:
         raise ValueError(f'{source!r} shows nothing: it must be a picture ('
                          f'{", ".join(SUFFIXES)}), a folder with pictures, a video, or the number '
                          'of a webcam')
-    return _rest(capture, picture)
+    return Webcam(capture, picture) if source.isdecimal() else _rest(capture, picture)
 
 
 def _rest(capture: cv2.VideoCapture, picture: np.ndarray) -> Iterator[np.ndarray]:

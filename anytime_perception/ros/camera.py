@@ -45,14 +45,21 @@ class Camera(Node):
         # The number of a webcam may come as one.
         source = os.path.expanduser(str(source))
         files = find_pictures(source)
-        shown = self._pictures(source, files, seed) if files else _again(source, film(source))
-        self._shown = itertools.chain([next(shown)], shown)  # what shows nothing is said at once
+        if files:
+            shown = self._pictures(source, files, seed)
+            self._shown = itertools.chain([next(shown)], shown)  # that none is one is said now
+        else:
+            self._shown = _again(source, film(source))  # draws none yet: a webcam's would be old
         # As camera drivers do: an old frame is not worth sending again. Labels must all arrive.
         self._images = self.create_publisher(Image, 'image', NEWEST)
         self._labels = self.create_publisher(Label, 'label', 100)
         self.create_timer(1 / rate, self._show)
         what = f'{len(files)} pictures from {source}' if files else source
         self.get_logger().info(f'{what}, {self._size[0]}x{self._size[1]} at {rate:g} Hz')
+
+    def close(self) -> None:
+        """Show nothing any more: a webcam is free then."""
+        self._shown = iter(())
 
     def _pictures(self, source: str, files: list[Path],
                   seed: int) -> Iterator[tuple[np.ndarray, str]]:

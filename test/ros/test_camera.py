@@ -4,6 +4,7 @@ from anytime_perception.msg import Label
 from anytime_perception.ros.camera import Camera, frame
 from anytime_perception.ros.spin import CannotGoOn
 import cv2
+from fake_webcam import FakeWebcam
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
@@ -74,6 +75,45 @@ def test_a_camera_whose_pictures_have_gone_ends_with_one_line(ros, tmp_path):
     (tmp_path / '1.png').unlink()
     with pytest.raises(CannotGoOn, match='can be read'):
         camera._show()
+
+
+@pytest.fixture
+def webcam(ros, monkeypatch):
+    """Return a webcam, a camera node that shows it when told to, and what that publishes."""
+    webcam, images = FakeWebcam(), []
+    monkeypatch.setattr(cv2, 'VideoCapture', webcam)
+    node = Camera(parameter_overrides=[
+        Parameter(name, value=value) for name, value in
+        {'images': 0, 'width': 32, 'height': 24}.items()])
+    monkeypatch.setattr(node._images, 'publish', images.append)
+    yield webcam, node, images
+    webcam.unplug()  # else its reader would wait on
+    node.destroy_node()
+
+
+def test_a_webcam_s_newest_frame_is_published_from_the_first_on(webcam):
+    webcam, node, images = webcam
+    for number in (3, 6, 9):
+        webcam.show(number - 1, number)
+        node._show()
+    assert [max(image.data) for image in images] == [3, 6, 9]
+
+
+def test_a_camera_whose_webcam_is_gone_ends_with_one_line(webcam):
+    webcam, node, _ = webcam
+    node._show()
+    webcam.unplug()
+    webcam.unplug()  # nor does it show anything when it is opened again
+    with pytest.raises(CannotGoOn, match="'0' shows nothing"):
+        node._show()
+
+
+def test_the_end_of_a_camera_frees_its_webcam(webcam):
+    webcam, node, _ = webcam
+    webcam.play_on(7)
+    assert webcam.is_open
+    node.close()
+    assert not webcam.is_open
 
 
 def test_the_number_of_a_webcam_that_is_not_there_is_named(ros):
