@@ -42,6 +42,8 @@ class Camera(Node):
             for name, pixels in (('width', 640), ('height', 480)))
         seed = declare(self, 'seed', Spec(0, 'Seed of the order.', Read.START, minimum=0,
                                           maximum=2**31))
+        self._frame_id = declare(self, 'frame_id', Spec(
+            'camera', 'In the header of every frame: of what it is the view.', Read.START))
         # The number of a webcam may come as one.
         source = os.path.expanduser(str(source))
         files = find_pictures(source)
@@ -84,7 +86,7 @@ class Camera(Node):
                       step=3 * self._size[0])
         # Assigning an array('B') is quick; bytes or an ndarray would be checked one by one.
         image.data = array.array('B', frame(picture, *self._size).tobytes())
-        image.header.frame_id = 'camera'
+        image.header.frame_id = self._frame_id
         image.header.stamp = self.get_clock().now().to_msg()
         if class_id:
             self._labels.publish(Label(header=image.header, class_id=class_id))

@@ -42,6 +42,7 @@ def test_a_film_plays_on_and_nobody_says_what_it_shows(client, camera, tmp_path)
     levels = [round(np.mean(image.data) / 160) for image in images[:5]]
     assert {(0, 1), (1, 0)} <= set(zip(levels, levels[1:])), 'it did not start again'
     assert not labels
+    assert images[0].header.frame_id == 'camera'
 
 
 def test_pictures_have_labels_and_what_is_none_is_left_out(client, camera, tmp_path):
@@ -51,12 +52,13 @@ def test_pictures_have_labels_and_what_is_none_is_left_out(client, camera, tmp_p
     (tmp_path / 'dark' / '2.png').write_text('no picture')
     images = client.listen(Image, 'image', qos_profile_sensor_data)
     labels = client.listen(Label, 'label')
-    camera(images=str(tmp_path), width=32, height=24, rate=20.0)
+    camera(images=str(tmp_path), width=32, height=24, rate=20.0, frame_id='front')
     wait_for(lambda: len(images) >= 6 and len(labels) >= len(images))
     truth = {(label.header.stamp.sec, label.header.stamp.nanosec): label.class_id
              for label in list(labels)}
     shown = [truth[image.header.stamp.sec, image.header.stamp.nanosec] for image in images[:6]]
     assert set(shown) == {'dark', 'light'}
+    assert {message.header.frame_id for message in (*images, *labels)} == {'front'}
     for image, class_id in zip(images, shown):
         assert (np.mean(image.data) > 120) == (class_id == 'light')
 
