@@ -16,11 +16,13 @@ from launch_ros.substitutions import FindPackageShare
 # Parameters of the node that are arguments, too, and their types (None: as YAML has it). Those
 # that are not given are left to params_file.
 PARAMETERS = {'model': str, 'device': str, 'image_transport': str, 'budget_ms': None,
-              'autostart': bool}
+              'autostart': bool, 'use_sim_time': bool}
 ARGUMENTS = {
     'model': ('', 'Path of the model file.'),
     'device': ('', 'auto, cpu, cuda or cuda:N.'),
     'image': ('image', 'Topic of the camera images.'),
+    'speed': ('speed', "Topic of the robot's speed (TwistStamped), for speed_budgets."),
+    'odometry': ('odometry', 'The same, where it is Odometry.'),
     'image_transport': ('', 'raw or compressed.'),
     'budget_ms': ('', 'How long an image may be refined, in ms from its arrival; '
                       '.inf: until complete.'),
@@ -28,6 +30,7 @@ ARGUMENTS = {
     'namespace': ('', 'Namespace of the node.'),
     'autostart': ('', 'true or false: configure and activate at start, without a lifecycle '
                       'manager.'),
+    'use_sim_time': ('', 'true or false: take the time from /clock, as of a recording.'),
     'params_file': (PathJoinSubstitution([FindPackageShare('anytime_perception'), 'config',
                                           'perception.yaml']),
                     'YAML file of parameters. The arguments '
@@ -58,5 +61,5 @@ def perception_node(context: LaunchContext) -> list[LifecycleNode]:
         # For this process only: what else is launched keeps its environment.
         additional_env=large_images(context.environment) if fit else {},
         parameters=[value['params_file'], *([given] if given else [])],
-        remappings=[('image', value['image'])],
+        remappings=[(topic, value[topic]) for topic in ('image', 'speed', 'odometry')],
         arguments=['--ros-args', '--log-level', value['log_level']])]

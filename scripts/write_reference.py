@@ -31,8 +31,8 @@ change:
 ros2 launch anytime_perception anytime_perception.launch.py params_file:=my.yaml
 ```
 
-A launch argument that is given (`model`, `device`, `image_transport`, `budget_ms`, `autostart`)
-wins over the file.
+A launch argument that is given (`model`, `device`, `image_transport`, `budget_ms`, `autostart`,
+`use_sim_time`) wins over the file.
 
 | name | default | allowed | read | meaning |
 |---|---|---|---|---|

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros.large_images import large_images
+from anytime_perception.ros.speed import Odometry
 import pytest
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
@@ -81,17 +82,31 @@ def test_a_file_of_parameters_counts_and_an_argument_wins(launch, client, model_
     image_transport: compressed
     budget_ms: 700.0
     autostart: false
+    use_sim_time: true
     top_k: 2
 """)
     launch(file, params_file=own, budget_ms=300)
-    assert parameters(client, 'model', 'device', 'image_transport', 'autostart', 'top_k',
-                      'budget_ms') == [str(model_path), 'cpu', 'compressed', False, 2, 300]
+    assert parameters(client, 'model', 'device', 'image_transport', 'autostart', 'use_sim_time',
+                      'top_k', 'budget_ms') == [
+        str(model_path), 'cpu', 'compressed', False, True, 2, 300]
 
 
 def test_without_a_file_the_defaults_hold(launch, client):
     launch('anytime_perception.launch.py', device='cpu')
-    assert parameters(client, 'model', 'device', 'budget_ms', 'autostart') == [
-        '', 'cpu', math.inf, True]
+    assert parameters(client, 'model', 'device', 'budget_ms', 'autostart', 'use_sim_time') == [
+        '', 'cpu', math.inf, True, False]
+
+
+@pytest.mark.parametrize('file', ['anytime_perception.launch.py', 'anytime_perception.launch.xml'])
+def test_the_time_and_the_robot_s_speed_come_from_where_the_arguments_say(
+        launch, client, model_path, tmp_path, file):
+    own = tmp_path / 'my.yaml'
+    own.write_text("/**:\n  ros__parameters:\n    speed_budgets: '0:100, 2:10'\n")
+    launch(file, model=model_path, device='cpu', params_file=own, use_sim_time='true',
+           speed='/base/twist', odometry='/base/odometry')
+    assert parameters(client, 'use_sim_time') == [True]
+    topics = ['/clock', '/base/twist', *(['/base/odometry'] if Odometry is not None else [])]
+    wait_for(lambda: all(client.count_subscribers(topic) for topic in topics), 60)
 
 
 @pytest.mark.parametrize('given, fit', [({}, True), ({'large_images': 'false'}, False)])
