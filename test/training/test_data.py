@@ -1,11 +1,10 @@
-"""Data sets: CIFAR's and SVHN's real formats, class folders and splits."""
+"""Data sets: CIFAR's and SVHN's real formats, splits and fingerprints."""
 
 import dataclasses
 import pickle
 
 from anytime_training import data
 from anytime_training.data.image_set import from_pictures, ImageSet
-import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -101,98 +100,13 @@ def test_a_missing_folder_is_named(name, tmp_path):
         data.load(name)
 
 
-def write_classes(folder, counts, size=(20, 30)):
-    for name, count in counts.items():
-        (folder / name).mkdir(parents=True)
-        for index in range(count):
-            picture = DRAWS.integers(0, 256, (*size, 3), dtype=np.uint8)
-            cv2.imwrite(str(folder / name / f'{index}.png'), picture)
-
-
-def test_class_folders_are_split_alike_every_time(tmp_path):
-    write_classes(tmp_path, {'cat': 10, 'dog': 5})
-    first, second = (data.load('folder', str(tmp_path), size=16) for _ in range(2))
-    assert first.class_ids == ('cat', 'dog')
-    assert first.train.labels.bincount().tolist() == [8, 4]
-    assert first.test.labels.bincount().tolist() == [2, 1]
-    assert torch.equal(first.test.images, second.test.images)
-    assert first.train.images.shape == (12, 3, 16, 16)
-
-
-def test_class_folders_are_called_what_their_folder_is(tmp_path, monkeypatch):
-    write_classes(tmp_path / 'pets', {'cat': 3, 'dog': 3})
-    assert data.load('folder', str(tmp_path / 'pets'), size=8).name == 'pets'
-    monkeypatch.chdir(tmp_path / 'pets')
-    assert data.load('folder', '.', size=8).name == 'pets'
-
-
-def test_train_and_test_folders_are_used_as_they_are(tmp_path):
-    write_classes(tmp_path / 'train', {'a': 3, 'b': 2})
-    write_classes(tmp_path / 'test', {'a': 1, 'b': 1})
-    result = data.load('folder', str(tmp_path), size=8)
-    assert (len(result.train), len(result.test)) == (5, 2)
-    write_classes(tmp_path / 'test', {'c': 1})
-    with pytest.raises(ValueError, match='lacks: c'):
-        data.load('folder', str(tmp_path), size=8)
-
-
-def test_pictures_come_as_red_green_blue(tmp_path):
-    write_classes(tmp_path, {'a': 2, 'b': 2})
-    red = np.zeros((8, 8, 3), np.uint8)
-    red[..., 2] = 200  # OpenCV writes blue, green, red
-    for path in tmp_path.rglob('*.png'):
-        cv2.imwrite(str(path), red)
-    images = data.load('folder', str(tmp_path), size=8).train.images
-    assert (images[:, 0] == 200).all() and (images[:, 1:] == 0).all()
-
-
-def test_a_picture_that_cannot_be_read_is_skipped_and_named(tmp_path):
-    write_classes(tmp_path, {'a': 5, 'b': 5})
-    (tmp_path / 'a' / 'broken.jpg').write_bytes(b'not a picture')
-    (tmp_path / 'b' / 'empty.png').write_bytes(b'')
-    (tmp_path / 'b' / 'notes.txt').write_text('no picture, and not meant to be one')
-    warnings = []
-    result = data.load('folder', str(tmp_path), size=8, warn=warnings.append)
-    assert len(result.train) + len(result.test) == 10
-    assert len(warnings) == 2 and 'broken.jpg' in warnings[0] and 'empty.png' in warnings[1]
-
-
-def test_a_class_without_images_is_named(tmp_path):
-    write_classes(tmp_path, {'a': 2, 'b': 2, 'hollow': 0})
-    with pytest.raises(ValueError, match='hollow holds no images'):
-        data.load('folder', str(tmp_path))
-    (tmp_path / 'hollow' / 'broken.png').write_bytes(b'x')
-    with pytest.raises(ValueError, match='hollow holds no image that can be read'):
-        data.load('folder', str(tmp_path), warn=lambda text: None)
-
-
-def test_what_is_hidden_in_a_class_folder_is_no_picture_of_it(tmp_path):
-    write_classes(tmp_path, {'a': 5, 'b': 5})
-    write_classes(tmp_path / 'a', {'.ipynb_checkpoints': 5})
-    result = data.load('folder', str(tmp_path), size=8)
-    assert len(result.train) + len(result.test) == 10
-
-
-def test_splits_of_other_names_are_not_taken_for_classes(tmp_path):
-    for name in ('Train', 'Test'):
-        write_classes(tmp_path / name, {'a': 3, 'b': 3})
-    with pytest.raises(ValueError, match='Test, Train .* a, b, .* call those train and test'):
-        data.load('folder', str(tmp_path), size=8)
-
-
-def test_a_class_may_be_called_as_a_split(tmp_path):
-    write_classes(tmp_path, {'bus': 5, 'train': 5})
-    assert data.load('folder', str(tmp_path), size=8).class_ids == ('bus', 'train')
-    write_classes(tmp_path / 'train', {'a': 5, 'b': 5})
-    with pytest.raises(ValueError, match='not in both'):
-        data.load('folder', str(tmp_path), size=8)
-
-
 @pytest.mark.parametrize('sizes, count', [([50, 50], 10), ([3] * 40, 12), ([90, 9, 1], 10)])
-def test_as_many_images_are_held_back_as_was_said(sizes, count):
+@pytest.mark.parametrize('neighbours', [False, True])
+def test_as_many_images_are_held_back_as_was_said(sizes, count, neighbours):
     labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     images = data.ImageSet(torch.zeros(len(labels), 3, 2, 2, dtype=torch.uint8), labels)
-    whole = data.Dataset('some', tuple(map(str, range(len(sizes)))), images, images)
+    whole = data.Dataset('some', tuple(map(str, range(len(sizes)))), images, images,
+                         neighbours=neighbours)
     kept, held_back = whole.hold_back(count)
     assert len(held_back) == count and len(kept.train) == len(labels) - count
     found = held_back.labels.bincount(minlength=len(sizes))

@@ -71,7 +71,7 @@ def test_the_file_is_measured_as_it_is(run, tmp_path, capsys, half):
 def test_what_was_trained_on_is_not_measured_on(tmp_path, capsys):
     whole, flat, run = tmp_path / 'whole', tmp_path / 'flat', tmp_path / 'run'
     assert cli.main(['dataset', 'digits', '--output', str(whole)]) == 0
-    for picture in whole.glob('*/[01]/*.png'):  # not split: a fifth is drawn for tests
+    for picture in whole.glob('*/[01]/*.png'):  # not split: a fifth is held out
         place = flat / picture.parent.name / f'{picture.parent.parent.name}-{picture.name}'
         place.parent.mkdir(parents=True, exist_ok=True)
         picture.rename(place)
@@ -83,7 +83,7 @@ def test_what_was_trained_on_is_not_measured_on(tmp_path, capsys):
     capsys.readouterr()
     assert cli.main(['evaluate', str(run)]) == 0
     assert capsys.readouterr().err == ''
-    shutil.copy(next(flat.glob('0/*')), flat / '0' / 'another.png')  # the draw is another one
+    shutil.copy(next(flat.glob('0/*')), flat / '0' / 'another.png')  # the fifth is another one
     assert cli.main(['evaluate', str(run)]) == 0
     warning = capsys.readouterr().err
     assert 'trained on' in warning and warning.count('\n') == 1

@@ -15,9 +15,10 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     Return training images, test images and class names of class folders.
 
     Either `folder`/train/<class>/… and `folder`/test/<class>/…, or only `folder`/<class>/…, of
-    which a fixed stratified fifth becomes the test images. Images may have any size: the largest
-    centred square is scaled to `size` pixels a side. An image that cannot be read is skipped and
-    named through `warn`.
+    which the last fifth of each class, in the order of their names, becomes the test images: where
+    names tell the time, neighbours do not end up on both sides. Images may have any size: the
+    largest centred square is scaled to `size` pixels a side. An image that cannot be read is
+    skipped and named through `warn`.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
         class_ids = _subfolders(folder)
         _check_for_splits(folder, class_ids)
         everything = _read(folder, class_ids, size, warn)
-        train, test = stratified_split(everything.labels, TEST_FRACTION)
+        train, test = stratified_split(everything.labels, TEST_FRACTION, neighbours=True)
         return everything.subset(train), everything.subset(test), class_ids
     if not all(splits):
         raise ValueError(f'{folder} has class folders in train or test, but not in both; add the '

@@ -1,7 +1,7 @@
 """Images with labels, held whole in memory as uint8, and ways to split them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anytime_perception.images.preprocessing import square
 from anytime_training.random_state import generator
@@ -48,6 +48,9 @@ class Dataset:
     ----------
     validation_at_end: images at the end of `train` to validate on; 0 means a stratified tenth of
         them.
+    neighbours: whether images that follow each other may be nearly the same, as those of a
+        recording are. The last ones of each class are held back then, else random ones: what is
+        measured on an image says nothing if its twin was learned from.
 
     """
 
@@ -56,6 +59,7 @@ class Dataset:
     train: ImageSet
     test: ImageSet
     validation_at_end: int = 0
+    neighbours: bool = False
 
     def with_validation(self) -> 'Dataset':
         """Return the data set with images held back from training in place of its test images."""
@@ -64,9 +68,9 @@ class Dataset:
             indices = torch.arange(len(self.train))
             rest, held_back = indices[:cut], indices[cut:]
         else:
-            rest, held_back = stratified_split(self.train.labels, 0.1)
-        return Dataset(f'{self.name} (validation)', self.class_ids, self.train.subset(rest),
-                       self.train.subset(held_back))
+            rest, held_back = stratified_split(self.train.labels, 0.1, self.neighbours)
+        return replace(self, name=f'{self.name} (validation)', train=self.train.subset(rest),
+                       test=self.train.subset(held_back))
 
     def hold_back(self, count: int) -> tuple['Dataset', ImageSet]:
         """
@@ -76,13 +80,13 @@ class Dataset:
         """
         labels = self.train.labels
         places = torch.empty(len(labels), dtype=torch.float64)  # in the class, from 0 to 1
-        for members in _shuffled_classes(labels):
+        for members in _classes(labels, self.neighbours):
             order = torch.arange(len(members), dtype=torch.float64)
             places[members] = (order + 0.5) / len(members)
         held_back = torch.zeros(len(labels), dtype=torch.bool)
         held_back[places.argsort(stable=True)[:count]] = True
-        kept = Dataset(self.name, self.class_ids, self.train.subset(~held_back), self.test)
-        return kept, self.train.subset(held_back)
+        return (replace(self, train=self.train.subset(~held_back)),
+                self.train.subset(held_back))
 
 
 def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
@@ -93,22 +97,27 @@ def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
     return images
 
 
-def stratified_split(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+def stratified_split(labels: Tensor, fraction: float,
+                     neighbours: bool = False) -> tuple[Tensor, Tensor]:
     """
     Split the indices of `labels` (N,), in order; the second part is `fraction` of each class.
 
-    The same labels are always split alike. A class with at least two images has one in either
-    part.
+    With `neighbours` it is the last ones of each class, else random ones. The same labels are
+    always split alike. A class with at least two images has one in either part.
     """
     held_back = torch.zeros(len(labels), dtype=torch.bool)
-    for members in _shuffled_classes(labels):
+    for members in _classes(labels, neighbours):
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         held_back[members[:count]] = True
     return (~held_back).nonzero().flatten(), held_back.nonzero().flatten()
 
 
-def _shuffled_classes(labels: Tensor) -> Iterator[Tensor]:
-    """Yield the indices of each class, always in the same random order."""
+def _classes(labels: Tensor, neighbours: bool) -> Iterator[Tensor]:
+    """Yield the indices of each class, beginning with those that are to be held back first."""
     for label in labels.unique():
         members = (labels == label).nonzero().flatten()
-        yield members[torch.randperm(len(members), generator=generator(SPLIT_SEED, int(label)))]
+        if neighbours:
+            yield members.flip(0)
+        else:  # always in the same random order
+            draws = generator(SPLIT_SEED, int(label))
+            yield members[torch.randperm(len(members), generator=draws)]
