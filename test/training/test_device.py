@@ -1,7 +1,10 @@
 """What is computed where: devices, threads and precision."""
 
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
-from anytime_training.device import fitting_threads, flushed_denormals, is_small, use_bfloat16
+from anytime_training.device import (
+    fitting_threads, flushed_denormals, is_small, shared_cpu, use_bfloat16)
+from anytime_training.sweep import Job, run_jobs
+import pytest
 import torch
 
 
@@ -29,6 +32,56 @@ def test_small_networks_get_one_thread_and_give_the_others_back(monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '2')
     with fitting_threads(small, 64):
         assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize('devices, share', [
+    (['cpu'], None), (['cpu', 'cpu'], '4'), (['cpu'] * 3, '2'), (['cpu'] * 20, '1'),
+    (['cuda', 'cpu', 'auto'], None)])
+def test_processes_on_the_cpu_share_its_threads(monkeypatch, devices, share):
+    monkeypatch.setattr('anytime_training.device.choose_device', lambda name: torch.device(
+        'cpu' if name == 'cpu' else 'cuda'))
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 8)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    assert shared_cpu(devices).get('OMP_NUM_THREADS') == share
+    monkeypatch.setenv('OMP_NUM_THREADS', '8')
+    assert shared_cpu(devices) == {}  # the user knows better
+
+
+def test_a_sweep_tells_its_runs_their_share(tmp_path, monkeypatch):
+    given = []
+
+    class Done:
+        returncode = 0
+
+        def __init__(self, command, env, **options):
+            given.append(env)
+
+        def poll(self):
+            return self.returncode
+    monkeypatch.setattr('subprocess.Popen', Done)
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 8)
+    monkeypatch.setenv('ANOTHER', 'kept')
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    jobs = [Job(tmp_path / name, 'n9-c16', ()) for name in 'abc']
+    assert run_jobs(jobs, ['cpu', 'cpu'], True, print) == []
+    assert [(env['OMP_NUM_THREADS'], env['ANOTHER']) for env in given] == [('4', 'kept')] * 3
+    del given[:]
+    run_jobs(jobs, ['cpu'], True, print)
+    assert not any('OMP_NUM_THREADS' in env for env in given) and len(given) == 3
+
+
+def test_a_share_of_the_threads_is_no_reason_for_small_networks_to_take_more_than_one(monkeypatch):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    for name, value in shared_cpu(['cpu', 'cpu']).items():
+        monkeypatch.setenv(name, value)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with fitting_threads(AnytimeNetwork(4, 32, 10, input_size=8), 64):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_precision_can_be_asked_for_and_small_networks_keep_float32():

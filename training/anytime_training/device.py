@@ -4,11 +4,14 @@ from collections.abc import Iterator
 import contextlib
 import os
 
+from anytime_perception.engine import choose_device
 from anytime_perception.networks import StagedNetwork
 import torch
 from torch import nn, Tensor
 
 _SMALL_MACS = 100e6  # of one convolution on one batch
+_THREADS = 'OMP_NUM_THREADS'
+_OURS = 'ANYTIME_TRAINING_SHARES_CPU'  # says that the number of threads is not the user's choice
 
 
 def is_small(network: StagedNetwork, batch_size: int) -> bool:
@@ -24,15 +27,30 @@ def fitting_threads(network: StagedNetwork, batch_size: int) -> Iterator[None]:
 
     Measured on two cores: a batch of 64 of the digits network takes 50 ms with one thread and 100
     to 900 ms with two as soon as another process needs a core. What is chosen depends on network
-    and batch only, as the last bits of the weights depend on it. OMP_NUM_THREADS overrides it.
+    and batch only, as the last bits of the weights depend on it. OMP_NUM_THREADS overrides it,
+    unless it is of `shared_cpu`.
     """
     threads = torch.get_num_threads()
-    if is_small(network, batch_size) and 'OMP_NUM_THREADS' not in os.environ:
+    if is_small(network, batch_size) and (_THREADS not in os.environ or _OURS in os.environ):
         torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def shared_cpu(devices: list[str]) -> dict[str, str]:
+    """
+    Return what to add to the environment of processes, one on each of `devices`, by their names.
+
+    Those on the CPU get an equal part of its threads; else each takes all, and they wait for each
+    other (five times as long, measured with two on two cores). It is nothing where the user has
+    set OMP_NUM_THREADS.
+    """
+    sharing = sum(choose_device(device).type == 'cpu' for device in devices)
+    if sharing < 2 or _THREADS in os.environ:
+        return {}
+    return {_THREADS: str(max(1, torch.get_num_threads() // sharing)), _OURS: '1'}
 
 
 @contextlib.contextmanager

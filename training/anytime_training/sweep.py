@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 import itertools
+import os
 from pathlib import Path
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 
 from anytime_training.config import TrainConfig
+from anytime_training.device import shared_cpu
 from anytime_training.run import changed_setting, check_new, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
 
@@ -101,9 +103,9 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
     Run what is left of `jobs`, one at a time on each of `devices` (name one twice to share it).
 
     Every run is a process of its own with its output in train.txt, so that one that fails hurts no
-    other. `graph` is as of `execute_run`. `report` is called with a line of text when one begins
-    or ends. Return the jobs that failed. Ctrl-C and SIGTERM end the runs too, each with a whole
-    checkpoint behind it.
+    other; those on the CPU share its threads. `graph` is as of `execute_run`. `report` is called
+    with a line of text when one begins or ends. Return the jobs that failed. Ctrl-C and SIGTERM
+    end the runs too, each with a whole checkpoint behind it.
     """
     waiting = [job for job in jobs if not is_complete(job.folder)]
     done = len(jobs) - len(waiting)
@@ -111,6 +113,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
            f'{"is" if done == 1 else "are"} complete')
     running: dict[int, tuple[Job, subprocess.Popen]] = {}
     failed: list[Job] = []
+    environment = {**os.environ, **shared_cpu(devices)}
     # Else the runs would go on alone.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -118,7 +121,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
             for slot, device in enumerate(devices):
                 if slot not in running and waiting:
                     job = waiting.pop(0)
-                    running[slot] = (job, _start(job, device, graph))
+                    running[slot] = (job, _start(job, device, graph, environment))
                     report(f'{job.folder.name}: started on {device}')
             time.sleep(_POLL_S)
             for slot, (job, process) in list(running.items()):
@@ -142,11 +145,13 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
     return failed
 
 
-def _start(job: Job, device: str, graph: bool) -> subprocess.Popen:
+def _start(job: Job, device: str, graph: bool,
+           environment: dict[str, str]) -> subprocess.Popen:
     job.folder.mkdir(parents=True, exist_ok=True)
     settings = [part for setting in job.settings for part in ('--set', setting)]
     command = [sys.executable, '-m', 'anytime_training', 'train', '--resume', '--quiet',
                '--output', str(job.folder), '--device', device, '--config', job.config, *settings,
                *([] if graph else ['--no-graph'])]
     with open(job.folder / 'train.txt', 'a', encoding='utf-8') as output:
-        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
+                                env=environment)
