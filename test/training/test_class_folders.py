@@ -1,6 +1,9 @@
 """Class folders: what is a picture of which class, and which ones are held back."""
 
-from anytime_training import data
+from anytime_perception import model_file
+from anytime_perception.images.preprocessing import Preprocessing
+from anytime_perception.networks import AnytimeNetwork
+from anytime_training import cli, data
 from anytime_training.config import TrainConfig
 from anytime_training.run import split
 import cv2
@@ -131,3 +134,20 @@ def test_images_that_are_no_neighbours_are_held_back_at_random():
             members = digits.train.images[digits.train.labels == label]
             found = part.images[part.labels == label]
             assert not torch.equal(found, members[-len(found):])
+
+
+def test_evaluate_tells_of_the_class_that_a_network_is_blind_to(tmp_path, capsys):
+    """One in five images is of it, so the error of all hardly tells."""
+    for part in ('train', 'test'):
+        write_classes(tmp_path / part, {'common': 8, 'rare': 2})
+    network = AnytimeNetwork(1, 2, 2, input_size=8).eval()
+    for stage in network.exits:
+        stage.head.fc.bias.data = torch.tensor([1e3, 0.0])
+    path = tmp_path / 'model.safetensors'
+    model_file.save(path, model_file.Model(network, ('common', 'rare'), Preprocessing.default(8)))
+    assert cli.main(['evaluate', str(path), '--dataset', 'folder', '--data', str(tmp_path),
+                     '--device', 'cpu']) == 0
+    told = capsys.readouterr().out
+    assert 'average error (AE): 20.00%' in told
+    assert told.splitlines()[-1] == ('error of the last exit by class: mean 50.00% (balanced '
+                                     'error), worst 100.00% (rare)')

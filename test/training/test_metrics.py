@@ -5,10 +5,10 @@ import math
 
 from anytime_perception.networks import AnytimeNetwork, AnytimeSequence
 from anytime_training import card, metrics
-from anytime_training.evaluate import Evaluation
+from anytime_training.evaluate import Evaluation, measure
 from hypothesis import given, strategies as st
 import pytest
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
 import torch
 
 
@@ -44,6 +44,38 @@ def test_calibration_error_of_the_surely_right_and_the_surely_wrong():
     certain, right = torch.ones(4), torch.ones(4, dtype=torch.bool)
     assert metrics.expected_calibration_error(certain, right) == 0
     assert metrics.expected_calibration_error(certain, ~right) == 1
+
+
+@pytest.mark.filterwarnings('ignore:.*y_true')
+@given(st.integers(1, 300), st.integers(2, 20), st.integers(0, 10**6))
+def test_class_errors_are_one_minus_recall_and_their_mean_is_the_balanced_error(
+        images, classes, seed):
+    answers, labels = random_answers(images, classes, seed)
+    labels = labels.clamp(max=classes - 2) if seed % 2 else labels  # the last class is empty
+    guesses, there = answers.argmax(1), labels.unique()
+    found = metrics.class_errors(guesses, labels, classes)
+    recall = recall_score(labels, guesses, labels=there, average=None, zero_division=0)
+    assert [found[label] for label in there] == pytest.approx(list(1 - recall))
+    assert [label for label in range(classes) if not math.isnan(found[label])] == there.tolist()
+    balanced = balanced_accuracy_score(labels, guesses)
+    assert metrics.balanced_error(found) == pytest.approx(1 - balanced)
+
+
+def test_every_exits_error_by_class_is_written_and_read_back(tmp_path):
+    network = AnytimeNetwork(1, 2, 3, input_size=8)
+    right, wrong = [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]
+    # Three images of class 0, one of class 1, none of class 2.
+    answers = torch.tensor([[right] * 4, [right, right, wrong, wrong], [wrong] * 4])
+    evaluation = measure(network, answers, torch.tensor([0, 0, 0, 1]), 'some')
+    written = json.loads(json.dumps(evaluation.to_dict()))
+    assert written['class_error'] == [
+        [0.0, 1.0, None], [pytest.approx(1 / 3), 0.0, None], [1.0, 0.0, None]]
+    again = Evaluation.from_dict(written)
+    assert again.by_class('abc') == evaluation.by_class('abc') == (
+        'error of the last exit by class: mean 50.00% (balanced error), worst 100.00% (a)')
+    assert json.loads(json.dumps(again.to_dict())) == written
+    del written['class_error']  # as in files of older versions
+    assert Evaluation.from_dict(written).class_error == ()
 
 
 def test_milestones_of_the_papers_stacks():

@@ -67,7 +67,11 @@ def evaluate(arguments: Namespace) -> None:
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,
                                   model.carry, hysteresis)
-    print(json.dumps(evaluation.to_dict(), indent=1) if arguments.json else evaluation.table())
+    if arguments.json:
+        print(json.dumps(evaluation.to_dict(), indent=1))
+        return
+    print(evaluation.table())
+    print(evaluation.by_class(dataset.class_ids))
 
 
 def sweep(arguments: Namespace) -> None:

@@ -23,7 +23,9 @@ class Evaluation:
     What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
 
     `lost` is the share of images that had the right answer at an exit and another one later on.
-    With `hysteresis` above 1 answers were held, see `anytime_perception.held_answer`.
+    `class_error` has a row for each exit, with the error of each class, which is not a number
+    (null in JSON) where there are no images of it. With `hysteresis` above 1 answers were held,
+    see `anytime_perception.held_answer`.
 
     Milestones are at 1/4, 1/2, 3/4 and 1 of the units, by which the paper counts cost, as its
     units cost the same, and of the cost itself; an error there is not a number (null in JSON)
@@ -39,6 +41,7 @@ class Evaluation:
     calibration_error: tuple[float, ...]
     lost: float = math.nan  # runs of long ago did not measure it
     hysteresis: float = 1.0
+    class_error: tuple[tuple[float, ...], ...] = ()  # of runs of long ago there is none
 
     @property
     def average_error(self) -> float:
@@ -62,10 +65,11 @@ class Evaluation:
     def to_dict(self) -> dict:
         """Return everything as JSON can hold it."""
         def milestones(errors: list[float]) -> dict[str, float | None]:
-            return {str(share): None if math.isnan(error) else error
+            return {str(share): _to_json(error)
                     for share, error in zip(metrics.MILESTONES, errors)}
-        lost = None if math.isnan(self.lost) else self.lost
-        return {**asdict(self), 'lost': lost, 'average_error': self.average_error,
+        return {**asdict(self), 'lost': _to_json(self.lost),
+                'class_error': [list(map(_to_json, row)) for row in self.class_error],
+                'average_error': self.average_error,
                 'milestones_by_units': milestones(self.milestones_by_units),
                 'milestones_by_cost': milestones(self.milestones_by_cost)}
 
@@ -74,6 +78,8 @@ class Evaluation:
         """Return what `to_dict` gave."""
         known = {field.name: values[field.name] for field in fields(cls)
                  if values.get(field.name) is not None}
+        known['class_error'] = [tuple(math.nan if error is None else error for error in row)
+                                for row in values.get('class_error', ())]
         return cls(**{name: tuple(value) if isinstance(value, list) else value
                       for name, value in known.items()})
 
@@ -98,6 +104,19 @@ class Evaluation:
             lines.append(f'answers are held until a class is {self.hysteresis:g} times as likely')
         return '\n'.join([*lines, f'average error (AE): {self.average_error:.2%}',
                           f'right answers lost again: {self.lost:.2%} of the images'])
+
+    def by_class(self, class_ids: Sequence[str]) -> str:
+        """Return a line for people: what the last exit's error is class by class."""
+        errors = dict(zip(class_ids, self.class_error[-1]))
+        known = {name: error for name, error in errors.items() if not math.isnan(error)}
+        worst = max(known, key=known.get)
+        mean = metrics.balanced_error(self.class_error[-1])
+        return (f'error of the last exit by class: mean {mean:.2%} (balanced error), worst '
+                f'{known[worst]:.2%} ({worst})')
+
+
+def _to_json(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str,
@@ -125,7 +144,9 @@ def measure(network, probable: Tensor, labels: Tensor, dataset: str,
         tuple(metrics.unit_positions(network)), tuple(stage.cost for stage in exits),
         tuple(metrics.top1_error(answer, labels) for answer in answers),
         tuple(map(metrics.expected_calibration_error, confidence, right)),
-        metrics.lost_answers(right), hysteresis)
+        metrics.lost_answers(right), hysteresis,
+        tuple(tuple(metrics.class_errors(answer, labels, probable.shape[2]))
+              for answer in answers))
 
 
 def predict(network, preprocessing: Preprocessing, data: ImageSet,

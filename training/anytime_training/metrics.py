@@ -15,6 +15,21 @@ def top1_error(answers: Tensor, labels: Tensor) -> float:
     return (answers != labels).double().mean().item()
 
 
+def class_errors(answers: Tensor, labels: Tensor, classes: int) -> list[float]:
+    """
+    Return the share of wrong answers to the images of each class, in 0..1.
+
+    Answers and labels (N,) are classes; of a class without images it is not a number.
+    """
+    images = labels.bincount(minlength=classes).double()
+    return (labels[answers != labels].bincount(minlength=classes) / images).tolist()
+
+
+def balanced_error(errors: Sequence[float]) -> float:
+    """Return the mean of the errors of classes, as if all were of one size; less unknown ones."""
+    return average_error([error for error in errors if not math.isnan(error)])
+
+
 def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15) -> float:
     """
     Return the expected calibration error, in 0..1: how far confidence is from accuracy.
