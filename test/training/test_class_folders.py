@@ -70,12 +70,36 @@ def test_a_picture_that_cannot_be_read_is_skipped_and_named(tmp_path):
     assert len(warnings) == 2 and 'broken.jpg' in warnings[0] and 'empty.png' in warnings[1]
 
 
+def test_what_cannot_be_read_costs_no_other_image_its_place(tmp_path):
+    write_recording(tmp_path, {'hall': 40, 'yard': 30})
+    for path in ('hall/hall0/0003.png', 'hall/hall1/0019.png', 'yard/yard0/0000.png'):
+        (tmp_path / path).write_bytes(b'not a picture')
+    result = data.load('folder', str(tmp_path), size=8, warn=lambda text: None)
+    for part, expected in ((result.train, [[*range(3), *range(4, 32)], [*range(1, 24)]]),
+                           (result.test, [[*range(32, 39)], [*range(24, 30)]])):
+        found = [part.images[part.labels == label, 0, 0, 0].tolist() for label in (0, 1)]
+        assert found == expected
+
+
+@pytest.mark.parametrize('parts', [[''], ['train', 'test']])
+def test_images_stay_where_they_were_read_to(tmp_path, monkeypatch, parts):
+    """A copy would take as much memory once more."""
+    for part in parts:
+        write_classes(tmp_path / part, {'a': 5, 'b': 5})
+    make, made = torch.empty, []
+    monkeypatch.setattr(torch, 'empty', lambda *shape, **options: made.append(
+        make(*shape, **options)) or made[-1])
+    result = data.load('folder', str(tmp_path), size=8)
+    assert {result.train.images.data_ptr(), result.test.images.data_ptr()} == {
+        images.data_ptr() for images in made if images.dim() == 4}
+
+
 def test_a_class_without_images_is_named(tmp_path):
     write_classes(tmp_path, {'a': 2, 'b': 2, 'hollow': 0})
     with pytest.raises(ValueError, match='hollow holds no images'):
         data.load('folder', str(tmp_path))
     (tmp_path / 'hollow' / 'broken.png').write_bytes(b'x')
-    with pytest.raises(ValueError, match='hollow holds no image that can be read'):
+    with pytest.raises(ValueError, match='hollow holds no image for training that can be'):
         data.load('folder', str(tmp_path), warn=lambda text: None)
 
 

@@ -8,6 +8,7 @@ from anytime_perception.images.pictures import find_pictures, read_picture, SUFF
 from anytime_perception.images.preprocessing import square
 from anytime_training.data.image_set import ImageSet, stratified_split, TEST_FRACTION
 import torch
+from torch import Tensor
 
 
 def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
@@ -33,9 +34,12 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     if not any(splits):
         class_ids = _subfolders(folder)
         _check_for_splits(folder, class_ids)
-        everything = _read(folder, class_ids, size, warn)
-        train, test = stratified_split(everything.labels, TEST_FRACTION, neighbours=True)
-        return everything.subset(train), everything.subset(test), class_ids
+        files, labels = _find(folder, class_ids)
+        # Split before they are read, so that nothing is in memory twice.
+        train, test = (_read([files[index] for index in part.tolist()], labels[part], size, warn)
+                       for part in stratified_split(labels, TEST_FRACTION, neighbours=True))
+        _check_classes(train, class_ids, folder, 'training')
+        return train, test, class_ids
     if not all(splits):
         raise ValueError(f'{folder} has class folders in train or test, but not in both; add the '
                          'other (val, where there is one, can be called test), or put the classes '
@@ -45,8 +49,11 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     if unknown:
         raise ValueError(f'{folder / "test"} has classes that {folder / "train"} lacks: '
                          f'{", ".join(unknown)}')
-    return (_read(folder / 'train', class_ids, size, warn),
-            _read(folder / 'test', class_ids, size, warn), class_ids)
+    found = [_find(folder / part, class_ids) for part in ('train', 'test')]
+    train, test = (_read(files, labels, size, warn) for files, labels in found)
+    _check_classes(train, class_ids, folder / 'train', 'training')
+    _check_classes(test, class_ids, folder / 'test', 'tests')
+    return train, test, class_ids
 
 
 def _folders(folder: Path) -> list[str]:
@@ -72,8 +79,8 @@ def _subfolders(folder: Path) -> tuple[str, ...]:
     return names
 
 
-def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet:
-    """Return the images of `folder`/<class>/**, in the order of their names."""
+def _find(folder: Path, class_ids: tuple[str, ...]) -> tuple[list[Path], Tensor]:
+    """Return the files of `folder`/<class>/**, in the order of their names, and labels (N,)."""
     files, labels = [], []
     for label, class_id in enumerate(class_ids):
         found = find_pictures(folder / class_id)
@@ -82,6 +89,11 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
                              f'({", ".join(SUFFIXES)})')
         files += found
         labels += [label] * len(found)
+    return files, torch.tensor(labels)
+
+
+def _read(files: list[Path], labels: Tensor, size: int, warn) -> ImageSet:
+    """Return the images of those `files`, with `labels` (N,), that can be read."""
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
 
     def fill(index: int) -> bool:
@@ -97,10 +109,13 @@ def _read(folder: Path, class_ids: tuple[str, ...], size: int, warn) -> ImageSet
     for path, good in zip(files, readable):
         if not good:
             warn(f'skipped {path}: it cannot be read as an image')
-    kept = torch.tensor(readable)
-    result = ImageSet(images[kept], torch.tensor(labels)[kept])
-    empty = sorted(set(range(len(class_ids))) - set(result.labels.tolist()))
+    everything = ImageSet(images, labels)
+    return everything if all(readable) else everything.subset(torch.tensor(readable))
+
+
+def _check_classes(images: ImageSet, class_ids: tuple[str, ...], folder: Path, what: str) -> None:
+    """Raise ValueError if there are classes in `folder` of which no image could be read."""
+    empty = sorted(set(range(len(class_ids))) - set(images.labels.tolist()))
     if empty:
-        raise ValueError(f'the class folder {folder / class_ids[empty[0]]} holds no image '
-                         'that can be read')
-    return result
+        raise ValueError(f'the class folder {folder / class_ids[empty[0]]} holds no image for '
+                         f'{what} that can be read; mend or remove what was skipped')
