@@ -59,10 +59,16 @@ def evaluate(arguments: Namespace) -> None:
     dataset = data.load(name, folder, model.preprocessing.size, arguments.download,
                         lambda text: print(text, file=sys.stderr))
     check_classes('model', model.class_ids, dataset.class_ids)
-    difference = changed_data(run, dataset) if run.is_dir() else ''
+    known = data.fingerprint(dataset)
+    if run.is_dir():
+        difference = changed_data(run, known)
+        warning = f'the run was begun with other data ({difference})'
+    else:
+        difference = data.other_images(recipe, name, data.record(dataset.name, known))
+        warning = f'the model was trained on other data ({difference}; name those with --data)'
     if difference:
-        print(f'anytime evaluate: warning: the run was begun with other data ({difference}), so '
-              'these test images may be among those that it was trained on', file=sys.stderr)
+        print(f'anytime evaluate: warning: {warning}, so these test images may be among those '
+              'that it was trained on', file=sys.stderr)
     network = model.network.to(device)
     images = dataset.test.to(device)
     evaluation = evaluate_network(network, model.preprocessing, images, dataset.name,

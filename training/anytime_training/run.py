@@ -22,7 +22,7 @@ from anytime_training.random_state import derived_seed
 from anytime_training.settings import read_config_file
 from anytime_training.strategies import make_weights
 from anytime_training.teacher import (
-    adopt, check_teacher, load_teacher, TEACHER, Teacher)
+    adopt, check_learned, check_teacher, load_teacher, TEACHER, Teacher)
 from anytime_training.train import CHECKPOINT, new_network, train_network
 import torch
 from tqdm import tqdm
@@ -121,7 +121,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     """
     # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
     torch.backends.cudnn.deterministic = True
-    dataset, calibration = distributed.main_first(lambda: _load_data(folder, config, download))
+    dataset, calibration, learned = distributed.main_first(
+        lambda: _load_data(folder, config, download))
     preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
                      Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
@@ -158,7 +159,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
         return evaluation
     # Where this machine keeps its data is no one else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
-    recipe |= {'pretrained': bool(config.pretrained), 'teacher': Path(config.teacher).name}
+    recipe |= {'pretrained': bool(config.pretrained), 'teacher': Path(config.teacher).name,
+               **learned}
     model = model_file.Model(network.cpu(), dataset.class_ids, preprocessing,
                              evaluation.measured(), recipe, carry)
     model_file.save(folder / MODEL, model)
@@ -195,9 +197,9 @@ def _network_seed(config: TrainConfig, number: int) -> int:
     return derived_seed(config.seed, 'network', *(blocks or (config.backbone,)))
 
 
-def changed_data(folder: Path, dataset: data.Dataset) -> str:
+def changed_data(folder: Path, known: dict) -> str:
     """
-    Return how `dataset` differs from the images that the run in `folder` was begun with.
+    Return how images with the fingerprint `known` differ from those that a run was begun with.
 
     It is '' if they are the same, or if the run is so old that it has not noted them.
 
@@ -211,37 +213,43 @@ def changed_data(folder: Path, dataset: data.Dataset) -> str:
         return ''
     try:
         return data.difference(json.loads(path.read_text(encoding='utf-8')),
-                               data.fingerprint(dataset))
+                               known)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is damaged; remove it to go on') from error
 
 
 def _load_data(folder: Path, config: TrainConfig,
-               download: bool) -> tuple[data.Dataset, data.ImageSet | None]:
-    """Return what `split` does, after a look at whether the run was begun with the same data."""
+               download: bool) -> tuple[data.Dataset, data.ImageSet | None, dict[str, str]]:
+    """
+    Return what `split` does, after a look at whether the run was begun with the same data.
+
+    And, for the process that writes the model file, what to record of the data in there.
+    """
     if not distributed.is_main():
-        return split(config, data.load(config.dataset, config.data, config.input_size,
-                                       warn=lambda text: None))
+        return *split(config, data.load(config.dataset, config.data, config.input_size,
+                                        warn=lambda text: None)), {}
     path = folder / DATA
     try:
         dataset = data.load(config.dataset, config.data, config.input_size, download, tqdm.write)
         parts = split(config, dataset)
         _check_batches(config, len(parts[0].train))
+        known = data.fingerprint(dataset)
+        learned = data.record(dataset.name, known)
         if config.teacher:
-            load_teacher(folder, dataset.class_ids)
+            check_learned(load_teacher(folder, dataset.class_ids), config, learned)
     except ValueError:
         if not path.exists() and not any(folder.glob(f'*/{CHECKPOINT}')):
             for name in (CONFIG, TEACHER):  # so that it can be started with others
                 (folder / name).unlink(missing_ok=True)
         raise
     if not path.exists():
-        write_json(path, data.fingerprint(dataset))
-    elif difference := changed_data(folder, dataset):
+        write_json(path, known)
+    elif difference := changed_data(folder, known):
         raise ValueError(f'the run in {folder} was begun with other data: {difference}. Put them '
                          f'back, choose another --output, or remove {path} to go on regardless')
     if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
         write_json(folder / CONFIG, config.to_dict())
-    return parts
+    return *parts, learned
 
 
 def _check_batches(config: TrainConfig, images: int) -> None:

@@ -41,7 +41,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     config = TrainConfig.of(read_config_file(run / CONFIG))
     dataset = data.load(config.dataset, place or config.data, config.input_size, warn=tqdm.write)
     check_classes('model', model.class_ids, dataset.class_ids)
-    difference = changed_data(run, dataset)
+    difference = changed_data(run, data.fingerprint(dataset))
     if difference:  # the test images of these may be among those that it was trained on
         raise ValueError(f'the run in {run} was begun with other data: {difference}. Name them '
                          f'with --data, or remove {run / DATA} to ship it regardless')

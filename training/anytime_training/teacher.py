@@ -12,6 +12,7 @@ import shutil
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
 from anytime_perception.images.preprocessing import Preprocessing
+from anytime_training import data
 from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 import torch
@@ -56,6 +57,18 @@ def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> model_file.Model:
     model = _load(folder / TEACHER)
     check_classes('teacher', model.class_ids, class_ids)
     return model
+
+
+def check_learned(model: model_file.Model, config: TrainConfig, now: dict[str, str]) -> None:
+    """
+    Raise ValueError if the teacher `model` learned from other images under the name of today's.
+
+    `now` is the record of the data of a run with `config`, see data/fingerprint.py.
+    """
+    if difference := data.other_images(model.recipe, config.dataset, now):
+        raise ValueError(f'the teacher may have learned from the test images: {difference}. Train '
+                         'it anew on these, or give their folder another name if it has seen none '
+                         'of their test images')
 
 
 class Teacher:

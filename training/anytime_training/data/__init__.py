@@ -6,11 +6,13 @@ from anytime_training.data import cifar, digits, folder, svhn
 from anytime_training.data.augment import Augmentation, steps_per_epoch, training_batches
 from anytime_training.data.bag import from_bag
 from anytime_training.data.export import export
-from anytime_training.data.fingerprint import difference, fingerprint
+from anytime_training.data.fingerprint import (
+    difference, fingerprint, other_images, record)
 from anytime_training.data.image_set import Dataset, ImageSet
 
 __all__ = ['Augmentation', 'DATASETS', 'Dataset', 'ImageSet', 'difference', 'export',
-           'fingerprint', 'from_bag', 'load', 'steps_per_epoch', 'training_batches']
+           'fingerprint', 'from_bag', 'load', 'other_images', 'record', 'steps_per_epoch',
+           'training_batches']
 
 DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
 

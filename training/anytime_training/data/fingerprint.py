@@ -1,4 +1,4 @@
-"""Which images a data set holds, in a few words, so that a run notices when they change."""
+"""Which images a data set holds, in a few words, so that it is noticed when they change."""
 
 import hashlib
 
@@ -39,3 +39,23 @@ def difference(before: dict, now: dict) -> str:
             if count != before[part][name]:
                 return f'{name} has {count} {part} images, not {before[part][name]}'
     return 'there are as many images of each class, but other ones'
+
+
+def record(name: str, known: dict) -> dict[str, str]:
+    """Return what a model's recipe says of the data set `name` with the fingerprint `known`."""
+    return {'data_name': name, 'data_sha256': known['sha256']}
+
+
+def other_images(recipe: dict, dataset: str, now: dict[str, str]) -> str:
+    """
+    Return how what a model with `recipe` has learned from differs from the images of today.
+
+    `dataset` is the kind of these, as in a recipe, and `now` their `record`. It is '' where they
+    are the same, go by another name, or the recipe, as an older one, does not say.
+    """
+    learned = {'dataset': dataset, 'data_name': now['data_name']}
+    sha256 = recipe.get('data_sha256', now['data_sha256'])
+    if sha256 == now['data_sha256'] or any(recipe.get(key) != learned[key] for key in learned):
+        return ''
+    return (f'the images of {now["data_name"]} that it learned from have the SHA-256 {sha256}, '
+            f'those of today {now["data_sha256"]}')
