@@ -1,5 +1,6 @@
 """The training step as a graph: the same steps, whether run, replayed, or run for want of one."""
 
+from types import SimpleNamespace
 import warnings
 
 from anytime_perception.model_file import Model
@@ -128,6 +129,23 @@ def test_steps_can_be_kept_from_being_captured(tmp_path, monkeypatch):
     for number, option in enumerate(([], ['--no-graph'])):
         assert train(tmp_path / str(number), *OPTIONS, *option) == 0
     assert asked == [True, True, False, False]  # in each phase
+
+
+@pytest.mark.parametrize('processes, is_main, graph, said', [
+    (2, True, True, 1), (2, False, True, 0), (2, True, False, 0), (1, True, True, 0)])
+def test_several_gpus_go_without_a_graph_and_the_first_says_so_once(monkeypatch, processes,
+                                                                    is_main, graph, said):
+    monkeypatch.setattr('anytime_training.distributed.count', lambda: processes)
+    monkeypatch.setattr('anytime_training.distributed.is_main', lambda: is_main)
+    network = AnytimeNetwork(1, 4, 10, input_size=8)
+    weights = SimpleNamespace(is_cuda=True, device=torch.device('cpu'))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('default')
+        for _ in range(2):  # phases
+            step = make_step(TrainConfig(), network, SimpleNamespace(weights=weights), None, graph)
+            assert isinstance(step, GraphedStep) == (processes == 1)
+    assert [('2 processes' in str(warning.message), '--no-graph' in str(warning.message))
+            for warning in caught] == [(True, True)] * said
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

@@ -1,5 +1,7 @@
 """One iteration of training: forward, losses, backward, descent."""
 
+import warnings
+
 from anytime_perception.networks import StagedNetwork
 from anytime_training import distributed
 from anytime_training.config import TrainConfig
@@ -62,8 +64,17 @@ def make_step(config: TrainConfig, network: StagedNetwork, phase: Phase,
     """
     Return the step of a phase, in which `teacher`, if any, is asked.
 
-    With `graph` it is replayed as a CUDA graph, on a GPU that trains in one process.
+    With `graph` it is replayed as a CUDA graph on a GPU. Not so where several processes train; the
+    main one warns that steps are slower then.
     """
     step = Step(config, network, phase, optimiser, teacher)
-    graphed = graph and phase.weights.is_cuda and distributed.count() == 1
-    return GraphedStep(step, optimiser) if graphed else step
+    if not graph or not phase.weights.is_cuda:
+        return step
+    if distributed.count() == 1:
+        return GraphedStep(step, optimiser)
+    if distributed.is_main():
+        warnings.warn(f'{distributed.count()} processes train, so no step is replayed as a CUDA '
+                      'graph, and one GPU with it may be quicker than all of them: compare the '
+                      'images_per_s in log.csv with those of a run without torchrun, or say '
+                      '--no-graph to train so all the same', RuntimeWarning)
+    return step
