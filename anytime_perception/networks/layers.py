@@ -35,7 +35,8 @@ class Exit(nn.Module):
     """
     A prediction head: ReLU, global average pool, fully connected.
 
-    Maps (N, C, H, W) to logits (N, classes). The ReLU is ours: section 3.1 names the other two.
+    Maps (N, C, H, W) to logits (N, classes). The ReLU is of the authors' code; section 3.1 names
+    the other two.
     """
 
     def __init__(self, channels: int, num_classes: int):
