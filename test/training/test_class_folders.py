@@ -5,7 +5,7 @@ from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training import cli, data
 from anytime_training.config import TrainConfig
-from anytime_training.run import split
+from anytime_training.run_data import split
 import cv2
 import numpy as np
 import pytest

@@ -7,7 +7,7 @@ import shutil
 from anytime_perception import model_file
 from anytime_training import cli
 import pytest
-from runs_on_digits import train
+from runs_on_digits import resume, train
 
 
 @pytest.fixture(scope='module')
@@ -71,6 +71,10 @@ def test_a_teacher_that_learned_from_other_images_of_that_name_is_refused(
         return train(tmp_path / folder, '--epochs', '1', '--dataset', 'folder', '--data', place,
                      '--set', 'distillation=0.5', '--teacher', teacher)
     assert learn('same', model, pictures) == 0
+    assert resume(tmp_path / 'same', '--data', moved) == 2
+    assert 'was begun with other data' in capsys.readouterr().err
+    (tmp_path / 'same' / 'data.json').unlink()  # to go on regardless, as it says
+    assert resume(tmp_path / 'same', '--data', moved) == 0
     assert learn('other', model, moved) == 2
     error = capsys.readouterr().err
     assert 'may have learned from the test images' in error and 'another name' in error

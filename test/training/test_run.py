@@ -12,7 +12,7 @@ from anytime_training.calibrate import calibrate
 from anytime_training.checkpoint import load_checkpoint
 from anytime_training.config import TrainConfig
 from anytime_training.data import training_batches
-from anytime_training.run import split
+from anytime_training.run_data import split
 from anytime_training.settings import assignment, read_config_file
 from anytime_training.train import new_network
 import numpy as np

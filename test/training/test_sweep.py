@@ -13,7 +13,7 @@ from anytime_training import cli, sweep
 from anytime_training.checkpoint import load_checkpoint
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
-from anytime_training.run import is_complete
+from anytime_training.run_folder import is_complete
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs
 import pytest

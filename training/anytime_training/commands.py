@@ -12,13 +12,13 @@ from anytime_perception.engine import choose_device
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
-from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.lock import locked
 from anytime_training.results import find_results
-from anytime_training.run import (
-    changed_data, CONFIG, execute_run, MODEL, model_path, start_run)
+from anytime_training.run import execute_run
+from anytime_training.run_data import load_to_measure
+from anytime_training.run_folder import CONFIG, MODEL, model_path, start_run
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
@@ -56,17 +56,11 @@ def evaluate(arguments: Namespace) -> None:
     run = Path(arguments.model)
     if not folder and name == recipe.get('dataset') and run.is_dir():
         folder = read_config_file(run / CONFIG).get('data', '')
-    dataset = data.load(name, folder, model.preprocessing.size, arguments.download,
-                        lambda text: print(text, file=sys.stderr))
-    check_classes('model', model.class_ids, dataset.class_ids)
-    known = data.fingerprint(dataset)
-    if run.is_dir():
-        difference = changed_data(run, known)
-        warning = f'the run was begun with other data ({difference})'
-    else:
-        difference = data.other_images(recipe, name, data.record(dataset.name, known))
-        warning = f'the model was trained on other data ({difference}; name those with --data)'
+    dataset, difference = load_to_measure(model, run, name, folder, arguments.download,
+                                          lambda text: print(text, file=sys.stderr))
     if difference:
+        warning = (f'the run was begun with other data ({difference})' if run.is_dir() else
+                   f'the model was trained on other data ({difference}; name those with --data)')
         print(f'anytime evaluate: warning: {warning}, so these test images may be among those '
               'that it was trained on', file=sys.stderr)
     network = model.network.to(device)

@@ -15,7 +15,7 @@ from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
 from anytime_training.phases import ONE_BY_ONE
 from anytime_training.recipes import recipe, recipe_of_optimal, strategy_settings
-from anytime_training.run import CONFIG, DATA, EVALUATION, is_complete
+from anytime_training.run_folder import CONFIG, DATA, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',

@@ -6,15 +6,13 @@ from pathlib import Path
 
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
-from anytime_training import data
 from anytime_training.card import card
-from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
-from anytime_training.run import changed_data, CONFIG, DATA, MODEL, split
+from anytime_training.run_data import load_to_measure, split
+from anytime_training.run_folder import CONFIG, DATA, MODEL
 from anytime_training.settings import read_config_file
 import torch
-from tqdm import tqdm
 
 _HYSTERESES = 2.0, 5.0, 10.0  # with which a card says what answers that are held are like
 
@@ -39,9 +37,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
         raise ValueError(f'the output is {output}; its name must end in .safetensors')
     model = model_file.load(run / MODEL)
     config = TrainConfig.of(read_config_file(run / CONFIG))
-    dataset = data.load(config.dataset, place or config.data, config.input_size, warn=tqdm.write)
-    check_classes('model', model.class_ids, dataset.class_ids)
-    difference = changed_data(run, data.fingerprint(dataset))
+    dataset, difference = load_to_measure(model, run, config.dataset, place or config.data)
     if difference:  # the test images of these may be among those that it was trained on
         raise ValueError(f'the run in {run} was begun with other data: {difference}. Name them '
                          f'with --data, or remove {run / DATA} to ship it regardless')

@@ -11,7 +11,7 @@ import time
 
 from anytime_training.config import TrainConfig
 from anytime_training.device import shared_cpu
-from anytime_training.run import changed_setting, check_new, CONFIG, is_complete
+from anytime_training.run_folder import changed_setting, check_new, CONFIG, is_complete
 from anytime_training.settings import parse_assignment, read_config_file
 
 _POLL_S = 0.2

@@ -1,0 +1,87 @@
+"""The folder of a training run: its files, its configuration, and whether it goes on."""
+
+from dataclasses import replace
+import os
+from pathlib import Path
+
+from anytime_perception.files import write_json
+from anytime_training.checks import check_use
+from anytime_training.config import TrainConfig
+from anytime_training.pretrained import check_backbone
+from anytime_training.settings import read_config_file
+from anytime_training.teacher import adopt, check_teacher
+from anytime_training.train import CHECKPOINT
+
+CONFIG, DATA, MODEL, EVALUATION = ('config.json', 'data.json', 'model.safetensors',
+                                   'evaluation.json')
+
+
+def is_complete(folder: Path) -> bool:
+    """Return whether `folder` holds a run that was trained and evaluated to the end."""
+    return (folder / EVALUATION).is_file()  # written last
+
+
+def model_path(path: str | Path) -> Path:
+    """Return the model file at `path`, a file or the folder of a run."""
+    path = Path(os.path.expanduser(path))  # Path's own raises for users that there are not
+    return path / MODEL if path.is_dir() else path
+
+
+def check_new(config: TrainConfig) -> None:
+    """Raise ValueError for mistakes that show before a run with `config` starts."""
+    check_use(config)
+    check_backbone(config)
+    if config.teacher:
+        check_teacher(model_path(config.teacher), config)
+
+
+def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
+    """
+    Return the configuration for the run in `folder`, writing it there if the run is new.
+
+    `values` are the keys that were given; what a run that exists says cannot be changed by them,
+    but for where its data are.
+
+    Raises
+    ------
+    ValueError: for a wrong configuration, a run that exists when not resuming, or one that
+        differs.
+    OSError: if it cannot be written.
+
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        config = TrainConfig.of(values)
+        check_new(config)
+        if config.teacher:
+            config = replace(config, teacher_sha256=adopt(model_path(config.teacher), folder))
+        write_json(path, config.to_dict())
+        return config
+    if not resume:
+        raise ValueError(f'{folder} already holds a run; add --resume to go on with it, or choose '
+                         'another --output')
+    stored = TrainConfig.of(read_config_file(path))
+    given = TrainConfig.typed(values)
+    difference = changed_setting(stored, given)
+    if difference:
+        raise ValueError(f'the run in {folder} has {difference}; leave the option out to go on, '
+                         'or choose another --output')
+    if is_complete(folder) and not all(
+            (folder / name / CHECKPOINT).exists() for name in stored.names):
+        raise ValueError(f'the run in {folder} is finished, and its checkpoints are gone; remove '
+                         f'{folder / EVALUATION} to train it anew')
+    # Where the data are now is noted once they are seen to be the same.
+    return TrainConfig.of({**stored.to_dict(), **given})
+
+
+def changed_setting(before: TrainConfig, values: dict) -> str:
+    """
+    Return what `before` has other than `values`, the first only, as 'epochs 1, not 2'; '' if none.
+
+    Where the data are is left out. Values are as of `TrainConfig.to_dict`; a hash that is not
+    given may be any.
+    """
+    had = before.to_dict()
+    free = {'data', *(() if values.get('teacher_sha256') else ('teacher_sha256',))}
+    return next((f'{key} {had[key]!r}, not {value!r}' for key, value in values.items()
+                 if key not in free and had[key] != value), '')
