@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 import os
 from pathlib import Path
+import re
 
 from anytime_perception.images.compressed import decode
 from anytime_perception.images.webcam import Webcam
@@ -19,14 +20,21 @@ def find_pictures(source: str | Path) -> list[Path]:
     """
     Return the picture files at `source`, a file or a folder of any depth, sorted.
 
-    What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
+    Numbers in names count as such, so 10.png follows 9.png: where names tell the time, so does the
+    order. What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
     """
     if not str(source):
         return []  # and not those of the working directory, which a Path of it would be
     path = Path(source)
     found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
-    return sorted(file for file in found if file.suffix.lower() in SUFFIXES and not any(
-        part.startswith('.') for part in file.relative_to(path).parts))
+    return sorted((file for file in found if file.suffix.lower() in SUFFIXES and not any(
+        part.startswith('.') for part in file.relative_to(path).parts)), key=_by_number)
+
+
+def _by_number(path: Path) -> list[list[str | int]]:
+    """Return what to sort paths by: for each part its text and its numbers, in turns."""
+    return [[int(text) if index % 2 else text
+             for index, text in enumerate(re.split(r'(\d+)', part))] for part in path.parts]
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -19,6 +19,15 @@ def test_pictures_are_found_at_any_depth_and_in_order(tmp_path):
     assert find_pictures(tmp_path / 'notes.txt') == find_pictures(tmp_path / 'none') == []
 
 
+def test_numbers_in_names_are_sorted_as_such(tmp_path):
+    names = ['2/frame_9.png', '2/frame_10.png', '10/frame_1.png', '10/frame_02.png',
+             'a1b9.png', 'a1b10.png', 'a.png', 'a²b.png']
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)] == names
+
+
 def test_pictures_are_rgb(tmp_path):
     red = np.zeros((3, 5, 3), np.uint8)
     red[..., 2] = 255  # OpenCV writes BGR
