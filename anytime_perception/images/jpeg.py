@@ -1,5 +1,7 @@
 """What a JPEG picture says of itself: its size, to decode it at a smaller one, and its end."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -27,31 +29,47 @@ def reduction(data: np.ndarray, least: int) -> int:
 
 def jpeg_size(data: np.ndarray) -> tuple[int, int] | None:
     """Return (height, width) of the JPEG picture in the bytes `data` (n,), None for no JPEG."""
-    if len(data) < 4 or data[:2].tobytes() != _START:
+    if not _is_jpeg(data):
         return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = int(data[at + 1])
-        if marker in _FRAMES:
-            height, width = (int(data[i]) << 8 | int(data[i + 1]) for i in (at + 5, at + 7))
-            return height, width
-        if marker == 0xFF:  # padding
-            at += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # without content
-            at += 2
-        else:
-            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))
-    return None
+    at = next((at for marker, at in _segments(data) if marker in _FRAMES), None)
+    if at is None or at + 9 > len(data):
+        return None
+    height, width = (int(data[i]) << 8 | int(data[i + 1]) for i in (at + 5, at + 7))
+    return height, width
 
 
 def is_cut_short(data: np.ndarray) -> bool:
     """
     Return whether the bytes `data` (n,) are a JPEG picture without its end.
 
-    An end in what comes before the picture, such as that of a small preview, is not its own.
+    An end in what comes before the picture, such as that of a small preview, is not its own, and
+    anything may be behind it, such as a film.
     """
-    if data[:2].tobytes() != _START:
+    if not _is_jpeg(data):
         return False
     encoded = data.tobytes()
-    end = encoded.rfind(_END)  # mostly the last two bytes; what a camera pads with is behind
-    return end < 0 or encoded.find(_SCAN, end) >= 0
+    end = encoded.rfind(_END)  # mostly the last two bytes, with no scan behind them
+    if end < 0 or encoded.find(_SCAN, end) < 0:
+        return end < 0
+    scan = next((at for marker, at in _segments(data) if marker == _SCAN[1]), len(data))
+    return encoded.find(_END, scan) < 0
+
+
+def _is_jpeg(data: np.ndarray) -> bool:
+    return data[:2].tobytes() == _START
+
+
+def _segments(data: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield marker and place of each segment of a JPEG picture, up to its first scan."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = int(data[at + 1])
+        if marker == 0xFF:  # padding
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD7:  # without content
+            at += 2
+        else:
+            yield marker, at
+            if marker == _SCAN[1]:
+                return
+            at += 2 + (int(data[at + 2]) << 8 | int(data[at + 3]))

@@ -31,10 +31,11 @@ def find_pictures(source: str | Path) -> list[Path]:
         part.startswith('.') for part in file.relative_to(path).parts)), key=_by_number)
 
 
-def _by_number(path: Path) -> list[list[str | int]]:
+def _by_number(path: Path) -> tuple[list[list[str | int]], Path]:
     """Return what to sort paths by: for each part its text and its numbers, in turns."""
-    return [[int(text) if index % 2 else text
-             for index, text in enumerate(re.split(r'(\d+)', part))] for part in path.parts]
+    parts = [[int(text) if index % 2 else text
+              for index, text in enumerate(re.split(r'(\d+)', part))] for part in path.parts]
+    return parts, path  # which decides between 1.png and 01.png
 
 
 def read_picture(path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 
+from anytime_perception.ros.ended import unless_ended
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -80,10 +81,9 @@ def serving(node: Node) -> Iterator[Node]:
 
     def serve() -> None:
         try:
-            while not over.is_set() and executor.context.ok():
-                executor.spin_once()
-        except ExternalShutdownException:
-            pass
+            with unless_ended(executor.context):
+                while not over.is_set() and executor.context.ok():
+                    executor.spin_once()
         except Exception as error:
             raised.append(error)
             node.get_logger().fatal(f'{node.get_name()} hears nothing any more, as a callback '

@@ -62,6 +62,12 @@ def test_wherever_it_is_cut(whole, kept):
     assert caught.value.kind == 'truncated'
 
 
+@given(st.sampled_from([WHOLE, PROGRESSIVE, with_preview(WHOLE)]), st.binary(max_size=200))
+def test_anything_may_be_behind_a_whole_picture(whole, behind):
+    film = b'\0\0' + behind + b'\xff\xda' + behind  # which looks like a picture without its end
+    assert decode(bytes_of(whole + film), 'it').shape == (24, 32, 3)
+
+
 @pytest.mark.parametrize('suffix', ['.png', '.bmp', '.webp'])
 def test_other_formats_are_told_by_opencv(suffix):
     whole = encoded(PICTURE, suffix=suffix)

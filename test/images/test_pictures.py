@@ -20,8 +20,8 @@ def test_pictures_are_found_at_any_depth_and_in_order(tmp_path):
 
 
 def test_numbers_in_names_are_sorted_as_such(tmp_path):
-    names = ['2/frame_9.png', '2/frame_10.png', '10/frame_1.png', '10/frame_02.png',
-             'a1b9.png', 'a1b10.png', 'a.png', 'a²b.png']
+    names = ['01.png', '1.png', '2/frame_9.png', '2/frame_10.png', '10/frame_1.png',
+             '10/frame_02.png', 'a1b9.png', 'a1b10.png', 'a.png', 'a²b.png']
     for name in reversed(names):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -96,6 +96,29 @@ rclpy.shutdown()
     assert 'planner hears nothing any more' in done.stderr and 'zebra' in done.stderr
 
 
+def test_a_callback_that_meets_the_end_of_ros_is_no_failure():
+    script = """
+import rclpy
+from anytime_perception.ros.spin import serving
+from rclpy.node import Node
+from std_msgs.msg import Empty
+
+rclpy.init()
+with serving(Node('ending')) as node:
+    publisher = node.create_publisher(Empty, 'some', 10)
+    def end():
+        rclpy.shutdown()
+        publisher.publish(Empty())
+    node.create_timer(0.01, end)
+    while rclpy.ok():
+        time.sleep(0.01)
+print('ended')
+"""
+    done = subprocess.run([sys.executable, '-c', 'import time' + script], text=True,
+                          capture_output=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'ended\n', '')
+
+
 def test_serving_ends_without_an_error_also_of_a_busy_node():
     script = """
 import rclpy

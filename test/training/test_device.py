@@ -66,7 +66,8 @@ def test_a_sweep_tells_its_runs_their_share(tmp_path, monkeypatch):
     assert run_jobs(jobs, ['cpu', 'cpu'], True, print) == []
     assert [(env['OMP_NUM_THREADS'], env['ANOTHER']) for env in given] == [('4', 'kept')] * 3
     del given[:]
-    run_jobs(jobs, ['cpu'], True, print)
+    run_jobs(jobs[:1], ['cpu', 'cpu'], True, print)  # there is nobody to share with
+    run_jobs(jobs[1:], ['cpu'], True, print)
     assert not any('OMP_NUM_THREADS' in env for env in given) and len(given) == 3
 
 

@@ -53,6 +53,16 @@ def test_the_model_file_names_the_images_as_the_run_does(taught):
     assert (recipe['data_name'], recipe['data_sha256']) == ('digits', noted['sha256'])
 
 
+def test_a_picture_of_each_class_is_nothing_to_test_with(taught, tmp_path, capsys):
+    pictures, model = taught
+    for class_folder in (pictures / 'train').iterdir():
+        (tmp_path / class_folder.name).mkdir()
+        shutil.copy(next(class_folder.iterdir()), tmp_path / class_folder.name)
+    assert cli.main(['evaluate', str(model), '--data', str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert 'no images are left to test with' in said.err and not said.out
+
+
 def test_evaluate_warns_of_other_images_under_the_same_name(taught, moved, tmp_path, capsys):
     pictures, model = taught
     assert evaluate(capsys, model, pictures) == ''

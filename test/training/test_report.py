@@ -31,8 +31,9 @@ def write_run(folder, error, before=0, **values):
     errors = tuple(error(depth) if callable(error) else error for depth in depths)
     folder.mkdir(parents=True)
     (folder / 'config.json').write_text(json.dumps(config.to_dict()))
-    Evaluation('cifar100', 10, depths, depths, tuple((before + depth) * 10 for depth in depths),
-               errors, errors).write(folder / 'evaluation.json')
+    cost = tuple((before + depth) * 10 for depth in depths)
+    Evaluation(config.dataset, 10, depths, depths, cost, errors, errors).write(
+        folder / 'evaluation.json')
     rows = [['epoch', *(f'{name}_{index + 1}' for name in ('loss', 'probability')
                         for index in range(len(depths)))]]
     for epoch in (1, 2):
@@ -433,6 +434,17 @@ def test_results_need_no_models_nor_the_place_of_the_data(tmp_path):
     path.write_text(json.dumps(values))
     assert cli.main(['report', str(tmp_path / 'results'), '--output', str(tmp_path / 'out')]) == 0
     assert '| a | folder | n=9, c=32 | AANN |' in (tmp_path / 'out' / 'report.md').read_text()
+
+
+@pytest.mark.parametrize('validation', [False, True])
+def test_class_folders_are_called_as_they_were_measured(tmp_path, validation):
+    for data in ('.', ''):  # the first was trained where it lay
+        write_run(tmp_path / f'run{data}', 0.5, dataset='folder', data=data,
+                  validation=validation)
+        path = tmp_path / f'run{data}' / 'evaluation.json'
+        path.write_text(json.dumps({**json.loads(path.read_text()), 'dataset':
+                                    'pets' + ' (validation)' * validation}))
+    assert {run.name_of_data for run in results_of(tmp_path)} == {'pets'}
 
 
 def test_other_images_under_the_same_name_are_another_data_set(tmp_path):

@@ -107,7 +107,11 @@ class Result:
     def name_of_data(self) -> str:
         """The name of the data set alone."""
         name = self.config.dataset
-        return _DATASETS.get(name) or name == 'folder' and Path(self.config.data).name or name
+        if name == 'folder':
+            called = self.evaluation.dataset.removesuffix(_VALIDATION)
+            # Evaluations of long ago do not tell folders apart.
+            return Path(self.config.data).name or name if called == name else called
+        return _DATASETS.get(name, name)
 
     @property
     def method(self) -> str:

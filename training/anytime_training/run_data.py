@@ -27,8 +27,7 @@ def split(config: TrainConfig,
     """
     if config.validation:
         dataset = dataset.with_validation()
-    if not len(dataset.test):
-        raise ValueError('no images are left to test with: no class has two; add some')
+    _check_tests(dataset)
     if not config.calibrate:
         return dataset, None
     count = min(len(dataset.train) // 10, config.calibration_images)
@@ -68,11 +67,13 @@ def load_to_measure(model: model_file.Model, run: Path, dataset: str, place: str
 
     Raises
     ------
-    ValueError: for data that cannot be used, of other classes, or a damaged note.
+    ValueError: for data that cannot be used, of other classes or without test images, or a
+        damaged note.
 
     """
     found = data.load(dataset, place, model.preprocessing.size, download, warn)
     check_classes('model', model.class_ids, found.class_ids)
+    _check_tests(found)
     known = data.fingerprint(found)
     return found, changed_data(run, known) if run.is_dir() else data.other_images(
         model.recipe, dataset, data.record(found.name, known))
@@ -113,6 +114,11 @@ def load_data(folder: Path, config: TrainConfig,
     if read_config_file(folder / CONFIG).get('data', '') != config.data:  # they have moved
         write_json(folder / CONFIG, config.to_dict())
     return *parts, learned
+
+
+def _check_tests(dataset: data.Dataset) -> None:
+    if not len(dataset.test):
+        raise ValueError('no images are left to test with: no class has two; add some')
 
 
 def _check_batches(config: TrainConfig, images: int) -> None:

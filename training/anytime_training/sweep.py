@@ -113,7 +113,7 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[J
            f'{"is" if done == 1 else "are"} complete')
     running: dict[int, tuple[Job, subprocess.Popen]] = {}
     failed: list[Job] = []
-    environment = {**os.environ, **shared_cpu(devices)}
+    environment = {**os.environ, **shared_cpu(devices[:len(waiting)])}
     # Else the runs would go on alone.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

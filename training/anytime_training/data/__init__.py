@@ -1,5 +1,6 @@
 """Data sets: read whole into memory, as uint8 images of the size that the network takes."""
 
+import os
 from pathlib import Path
 
 from anytime_training.data import cifar, digits, folder, svhn
@@ -41,7 +42,7 @@ def load(name: str, data: str = '', size: int = 32, download: bool = False, warn
         raise ValueError(f'{what} read from where --data says; name a folder with --data DIR')
     if name == 'folder':
         train, test, class_ids = folder.load(data, size, warn)
-        return Dataset(Path(data).absolute().name, class_ids, train, test, neighbours=True)
+        return Dataset(Path(os.path.abspath(data)).name, class_ids, train, test, neighbours=True)
     if size != 32:
         raise ValueError(f'input_size is {size}, but the images of {name} have 32 pixels a side')
     if name == 'svhn':
