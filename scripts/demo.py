@@ -191,7 +191,6 @@ def report(output: Path) -> int:
     summary['dropped_images'] = sum(int(node.get(name, 0)) for name in dropped)
     summary['peak_memory_mb'] = float(node.get('peak_memory_mb', 'nan'))
     (output / 'summary.json').write_text(json.dumps(summary, indent=2))
-    plot(summary, output / 'summary.png')
     whole = summary['refined_to_the_end']
     preempt = summary['preempt']
     print(f'\n{summary["images"]} images, {summary["refinements"]} refinements; '
@@ -209,6 +208,7 @@ def report(output: Path) -> int:
     if preempt['calls']:
         print(f'{preempt["calls"]} times the planner demanded an answer: in hand after '
               f'{preempt["p50_ms"]:.1f} ms (median), {preempt["p99_ms"]:.1f} ms (p99).')
+    plot(summary, output / 'summary.png')
     print(f'Details: {output / "summary.json"}, picture: {output / "summary.png"}')
     return 0
 

@@ -59,8 +59,9 @@ def _plot_budgets(axes, rows: list[dict]) -> None:
 def _bars(accuracies: list[float], images: list[int]) -> list[list[float]]:
     """Return how far the intervals of accuracies reach below and above them."""
     intervals = [_interval(*pair) for pair in zip(accuracies, images)]
-    return [[value - low for value, (low, _) in zip(accuracies, intervals)],
-            [high - value for value, (_, high) in zip(accuracies, intervals)]]
+    # Where all are right, or none, rounding may put an end on the wrong side.
+    return [[max(0.0, value - low) for value, (low, _) in zip(accuracies, intervals)],
+            [max(0.0, high - value) for value, (_, high) in zip(accuracies, intervals)]]
 
 
 def _interval(accuracy: float, images: int) -> tuple[float, float]:

@@ -46,7 +46,10 @@ _anytime_use_python() {
 }
 
 _anytime_use_package() {
-    [ -f "$ANYTIME_ROOT/install/local_setup.bash" ] || return 0
+    if [ ! -f "$ANYTIME_ROOT/install/local_setup.bash" ]; then
+        echo "Nothing is set up in $ANYTIME_ROOT yet: run bash $ANYTIME_ROOT/scripts/setup.sh" >&2
+        return 0
+    fi
     local options=$-
     set +u  # colcon's script reads variables that may not be set
     # shellcheck disable=SC1091

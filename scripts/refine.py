@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+import os
 from pathlib import Path
 import sys
 
@@ -54,12 +55,15 @@ def main() -> int:
                 for answer in engine.refine(picture):
                     print(f'  {answer.elapsed * 1e3:7.2f} ms  exit {answer.exit_index + 1:>2} of '
                           f'{answer.exit_count}  {model.class_ids[answer.class_index]:<16} '
-                          f'{answer.confidence:6.1%}  {answer.status.name.lower()}')
+                          f'{answer.confidence:6.1%}  {answer.status.name.lower()}', flush=True)
     except (DeviceError, ModelFileError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        return 1
     return 0
 
 

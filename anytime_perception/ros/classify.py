@@ -4,7 +4,7 @@ from anytime_perception import engine
 from anytime_perception.action import Classify
 from anytime_perception.ros.decode import check_image, to_rgb
 from anytime_perception.ros.ended import unless_ended
-from anytime_perception.ros.reasons import why_not
+from anytime_perception.ros.reasons import why_not, why_not_active
 from anytime_perception.ros.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -92,7 +92,7 @@ class ClassifyAction:
         """Hand the image to the engine; raise ValueError with the reason where that can't be."""
         running, goal = self._node.engine, handle.request
         if not self._node.active:
-            raise ValueError('the node is not active; activate it first')
+            raise ValueError(why_not_active(self._node))
         budget = None
         if goal.budget_ms:
             if reason := why_not(running, goal.budget_ms):

@@ -173,11 +173,15 @@ class AnytimeClient:
             away, or does not answer in time, counted from the end of `seconds` or from `stop`; the
             goal is cancelled then.
         ValueError: for `seconds` that are not above 0.
+        TypeError: for an image that is no message.
 
         """
         if seconds is not None and not seconds > 0:
             raise ValueError(f'seconds is {seconds}; it must be above 0, or None for until '
                              'complete')
+        if not isinstance(image, (Image, CompressedImage)):
+            raise TypeError(f'the image is a {type(image).__name__}; it must be a message, '
+                            'sensor_msgs/Image or CompressedImage')
         self._check_open()
         seconds = math.inf if seconds is None else seconds
         kind = 'image' if isinstance(image, Image) else 'compressed_image'

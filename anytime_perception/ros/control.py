@@ -6,7 +6,7 @@ import time
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
-from anytime_perception.ros.reasons import doubt, why_given_up, why_not
+from anytime_perception.ros.reasons import doubt, why_given_up, why_not, why_not_active
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
@@ -26,7 +26,7 @@ class Control:
     def _preempt(self, request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
         started = time.monotonic()
         if not self._node.active:
-            response.message = 'the node is not active; activate it first'
+            response.message = why_not_active(self._node)
             return response
         if reason := why_given_up(self._node.engine):
             response.message = reason
@@ -57,11 +57,11 @@ class Control:
         response.expected_latency_ms = response.expected_p99_ms = math.nan
         response.expected_accuracy = math.nan
         if running is None:
-            reason = 'the node is not configured; configure it first'
+            reason = node.trouble or 'the node is not configured; configure it first'
         elif running.failure is not None:
             reason = why_given_up(running)
         elif current_only and not node.active:
-            reason = 'the node is not active; activate it first'
+            reason = why_not_active(node)
         elif current_only:
             reason = why_not(running, request.budget_ms) or self._set_current(
                 request.budget_ms, request.image_topic)

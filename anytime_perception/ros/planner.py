@@ -27,6 +27,7 @@ from rclpy.node import Node
 # Of the way from the quickest budget to the most generous one that is tried.
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
 _TURN_SECONDS = 4.0  # about as long a budget holds, before the next one has its turn
+_PATIENCE_SECONDS = 5.0  # for a model, without a word
 _ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 
 
@@ -123,6 +124,8 @@ class Planner(Node):
             waited += 0.1
             if stop.is_set():
                 return
+            if waited > _PATIENCE_SECONDS:
+                self.get_logger().info(f'waiting for the model of {self._perception!r}', once=True)
             if waited > 60:
                 raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
                                    'node running and configured? Its log says why it is not')

@@ -19,6 +19,12 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
     return ''
 
 
+def why_not_active(node) -> str:
+    """Return why a node that is not active is not, or what to do; it has `trouble`."""
+    return (f'the node is not active: {node.trouble}' if node.trouble else
+            'the node is not active; activate it first')
+
+
 def why_given_up(running: engine.AnytimeEngine) -> str:
     """Return why the engine answers nothing any more, and what to do; empty if it does."""
     return '' if running.failure is None else (

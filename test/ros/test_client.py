@@ -16,6 +16,7 @@ from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt, SetBudget
 import cv2
+import numpy as np
 import pytest
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
@@ -202,7 +203,7 @@ def test_a_budget_that_is_no_number_harms_no_later_call(perception, client):
     for _ in range(2):
         granted = client.call(SetBudget, '/anytime_perception/set_budget',
                               SetBudget.Request(budget_ms=10.0))
-        assert not granted.accepted and 'not configured' in granted.message
+        assert not granted.accepted and 'budget_ms' in granted.message
         assert math.isnan(granted.budget_ms)
 
 
@@ -384,6 +385,11 @@ def test_a_budget_that_the_robot_s_speed_cuts_short_says_so(perception, anytime)
 def test_an_impossible_time_is_refused(anytime, seconds):
     with pytest.raises(ValueError, match='above 0'):
         anytime.classify(image_message()[0], seconds)
+
+
+def test_an_array_is_no_image_message(anytime):
+    with pytest.raises(TypeError, match='is a ndarray; it must be a message'):
+        anytime.classify(np.zeros((4, 4, 3), np.uint8), 1.0)
 
 
 def test_a_node_that_is_not_there_is_named(ros):

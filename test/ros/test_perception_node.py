@@ -325,6 +325,14 @@ def test_services_say_why_they_cannot_help(perception, client):
     assert not response.accepted and 'not configured' in response.message
 
 
+def test_services_say_what_went_wrong_before(perception, client):
+    perception(model='/nowhere.safetensors')
+    for kind, service, request in ((Preempt, 'preempt', Preempt.Request()),
+                                   (SetBudget, 'set_budget', SetBudget.Request(budget_ms=9.0))):
+        message = client.call(kind, f'{NAME}/{service}', request).message
+        assert 'cannot configure' in message and '/nowhere.safetensors' in message
+
+
 @pytest.mark.parametrize('parameters, text', [
     ({'model': ''}, 'parameter model is empty'),
     ({'model': '/nowhere/x.safetensors'}, '/nowhere/x.safetensors'),

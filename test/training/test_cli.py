@@ -116,6 +116,14 @@ def test_what_is_missing_is_named(capsys, tmp_path, monkeypatch, arguments, said
     assert said in error_of(capsys, *arguments)
 
 
+def test_a_run_that_is_not_finished_has_no_model_yet(capsys, tmp_path):
+    assert train(tmp_path, '--epochs', 1) == 0
+    (tmp_path / 'model.safetensors').unlink()
+    for command in ('evaluate', 'info', 'profile'):
+        said = error_of(capsys, command, tmp_path)
+        assert 'is not finished; go on with anytime train --resume' in said
+
+
 def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, tmp_path):
     options = ['train', '--output', tmp_path, *TINY, '--epochs', 1]
     assert train(tmp_path, '--epochs', 1) == 0

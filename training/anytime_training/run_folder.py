@@ -22,9 +22,21 @@ def is_complete(folder: Path) -> bool:
 
 
 def model_path(path: str | Path) -> Path:
-    """Return the model file at `path`, a file or the folder of a run."""
+    """
+    Return the model file at `path`, a file or the folder of a run.
+
+    Raises
+    ------
+    ValueError: for a run that is not finished.
+
+    """
     path = Path(os.path.expanduser(path))  # Path's own raises for users that there are not
-    return path / MODEL if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    if (path / CONFIG).exists() and not (path / MODEL).exists():
+        raise ValueError(f'the run in {path} is not finished; go on with anytime train --resume '
+                         f'--output {path}')
+    return path / MODEL
 
 
 def check_new(config: TrainConfig) -> None:
