@@ -40,6 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--rate', type=float, default=15,
                         help='camera frames per second (%(default)s)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    parser.add_argument('--check', action='store_true', help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.seconds > 0:
         parser.error(f'--seconds is {options.seconds}; it must be positive')
@@ -55,6 +56,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the demo; return its exit status."""
     options = parse_arguments()
+    if options.check:  # whether these are the options of a demo, before all is installed for it
+        return 0
     options.output.mkdir(parents=True, exist_ok=True)
     # A shell that starts this in the background has Ctrl-C ignored; and SIGTERM must clean up too.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,6 +4,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 case " $* " in *' -h '*|*' --help '*) exec python3 "$here/demo.py" "$@" ;; esac
+python3 "$here/demo.py" --check "$@" || [ $? -ne 2 ] || exit 2  # 2: options that cannot be
 bash "$here/setup.sh"
 # shellcheck source=scripts/env.sh
 source "$here/env.sh"
