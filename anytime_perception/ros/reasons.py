@@ -1,4 +1,4 @@
-"""What speaks against a budget, or against counting on the engine: sentences for people."""
+"""Why a budget, the engine or the node cannot be counted on: sentences for people."""
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
