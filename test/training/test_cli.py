@@ -12,6 +12,7 @@ from anytime_perception import model_file
 from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
+from anytime_training.options import make_parser
 from anytime_training.settings import assignment
 import cv2
 import numpy as np
@@ -188,6 +189,16 @@ def test_help_is_there(command, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([*command.split(), '--help'])
     assert stop.value.code == 0 and 'usage: anytime' in capsys.readouterr().out
+
+
+def test_several_settings_may_follow_one_option():
+    settings = ['--set', 'lr=0.1', 'epochs=2', '--set', 'tau=0.7']
+    parse = make_parser().parse_args
+    assert parse(['train', *settings]).set == ['lr=0.1', 'epochs=2', 'tau=0.7']
+    sweep = parse(['sweep', '--output', 'runs', '--config', 'n9-c16', *settings,
+                   '--vary', 'seed=0,1', 'gamma=0.3,0.5', '--vary', 'padding=0,0.1'])
+    assert sweep.set == ['lr=0.1', 'epochs=2', 'tau=0.7']
+    assert sweep.vary == ['seed=0,1', 'gamma=0.3,0.5', 'padding=0,0.1']
 
 
 @pytest.mark.parametrize('parts, settings, said', [

@@ -99,10 +99,11 @@ def _add_sweep(subparsers) -> None:
     sweep.add_argument('--config', nargs='+', required=True, metavar='FILE',
                        help='JSON files of settings, or names of ours, such as n9-c32')
     sweep.add_argument('--seeds', type=integers, default=(0,), metavar='S[,S…]')
-    sweep.add_argument('--vary', action='append', default=[], metavar='KEY=VALUE,VALUE',
+    sweep.add_argument('--vary', nargs='+', action='extend', default=[],
+                       metavar='KEY=VALUE,VALUE',
                        help='train with each of these values, e.g. strategy=none,aann')
-    sweep.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
-                       help='a setting of all runs')
+    sweep.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                       help='settings of all runs')
     sweep.add_argument('--devices', nargs='+', default=['auto'], metavar='DEVICE',
                        help='one run at a time on each; name a device twice for two')
     add_graph(sweep)

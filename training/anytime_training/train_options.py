@@ -89,8 +89,8 @@ def add_train(subparsers) -> None:
     train.add_argument('--seed', type=int, help='of everything random')
     train.add_argument('--validation', action=argparse.BooleanOptionalAction,
                        help='hold back training images and evaluate on them, not on the tests')
-    train.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
-                       help='any setting, also those below')
+    train.add_argument('--set', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                       help='any settings, also those below')
     train.set_defaults(command=commands.train)
 
 
