@@ -194,7 +194,7 @@ def test_help_is_there(command, capsys):
 def test_several_settings_may_follow_one_option():
     settings = ['--set', 'lr=0.1', 'epochs=2', '--set', 'tau=0.7']
     parse = make_parser().parse_args
-    assert parse(['train', *settings]).set == ['lr=0.1', 'epochs=2', 'tau=0.7']
+    assert parse(['train', '--output', 'run', *settings]).set == ['lr=0.1', 'epochs=2', 'tau=0.7']
     sweep = parse(['sweep', '--output', 'runs', '--config', 'n9-c16', *settings,
                    '--vary', 'seed=0,1', 'gamma=0.3,0.5', '--vary', 'padding=0,0.1'])
     assert sweep.set == ['lr=0.1', 'epochs=2', 'tau=0.7']
