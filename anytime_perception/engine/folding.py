@@ -66,14 +66,14 @@ def _fold(module: nn.Module) -> nn.Module:
     if isinstance(module, Unit):
         return FoldedUnit(module)
     for name, child in module.named_children():
-        module._modules[name] = _fold(child)
+        setattr(module, name, _fold(child))
     if isinstance(module, nn.Sequential):
         return _fold_row(module)
     for number in range(1, 4):  # in a block of torchvision's ResNet bn1 follows conv1, and so on
-        conv, norm = f'conv{number}', f'bn{number}'
-        if {conv, norm} <= module._modules.keys():
-            _fuse(module._modules[conv], module._modules[norm])
-            module._modules[norm] = nn.Identity()
+        conv, norm = (getattr(module, f'{name}{number}', None) for name in ('conv', 'bn'))
+        if conv is not None and norm is not None:
+            _fuse(conv, norm)
+            setattr(module, f'bn{number}', nn.Identity())
     return module
 
 

@@ -2,8 +2,8 @@
 
 import copy
 
-import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class MovingAverage:
@@ -27,8 +27,7 @@ class MovingAverage:
         self._average = [tensor for tensor in self.network.state_dict().values()
                          if tensor.is_floating_point()]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the network's weights after iteration `step` into the average."""
         decay = min(self._decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self._average, self._source, 1 - decay)
+        get_ema_multi_avg_fn(decay)(self._average, self._source, None)

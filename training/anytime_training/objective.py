@@ -62,6 +62,7 @@ def mix(images: Tensor, labels: Tensor, alpha: float, draws: torch.Generator,
     second labels and the shares of the first.
     """
     count = len(labels)
+    # Not a public name of PyTorch's, whose distributions take no generator.
     gammas = torch._standard_gamma(torch.full((2, count), alpha), generator=draws)
     share = to_device(gammas[0] / gammas.sum(dim=0), images.device)
     partner = to_device(torch.randperm(count, generator=draws), images.device)

@@ -17,7 +17,7 @@ def cosine(progress: float) -> float:
 
 
 def one_cycle(progress: float, peak: float = 0.2) -> float:
-    """Rise in a straight line to 1 at `peak` of the run, then fall in one to 0."""
+    """Rise in a straight line, from 0.05, to 1 at `peak` of the run; then fall in one to 0."""
     return max(0.05, progress / peak) if progress < peak else (1 - progress) / (1 - peak)
 
 
