@@ -71,13 +71,17 @@ class Worker:
         ready: Future[Refiner] = Future()
         self._thread = threading.Thread(
             target=self._work, args=(prepare, ready), name='anytime_engine', daemon=True)
-        self._thread.start()
-        # A program that ends while the network runs would abort: the thread can't be ended then.
-        atexit.register(self.close)
         try:
+            self._thread.start()
+            # A program that ends while the network runs would abort: the thread can't be ended
+            # then.
+            atexit.register(self.close)
             self.refiner = ready.result()
         except Exception:
             self.close()
+            raise
+        except BaseException:  # Ctrl-C: nobody waits for the thread, which ends once it is ready
+            self._close_entry()
             raise
 
     @property
@@ -154,7 +158,7 @@ class Worker:
     def _work(self, prepare, ready: Future) -> None:
         try:
             refiner = prepare()
-        except Exception as error:
+        except BaseException as error:  # else who makes the engine would wait for ever
             ready.set_exception(error)
             return
         ready.set_result(refiner)

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import gc
 import math
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import weakref
 
 from anytime_perception.engine import (
     AnytimeEngine, Budget, choose_device, DeviceError, Status, worker)
+from anytime_perception.engine.runners import make_runner
 from anytime_perception.model_file import Model
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
@@ -353,6 +355,42 @@ def test_a_listener_that_would_end_the_program_closes_the_engine():
     with pytest.raises(RuntimeError, match='closed: SystemExit'):
         engine.submit(IMAGE)
     engine.close()
+
+
+def test_an_engine_that_is_interrupted_while_it_is_made_leaves_no_thread(monkeypatch):
+    go_on = threading.Event()
+
+    def make(*arguments):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert go_on.wait(WAIT_SECONDS)
+        return make_runner(*arguments)
+    monkeypatch.setattr(worker, 'make_runner', make)
+    others = set(threading.enumerate())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), runner='torch')
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread, = set(threading.enumerate()) - others
+    go_on.set()
+    thread.join(WAIT_SECONDS)
+    assert not thread.is_alive()
+
+
+def test_nobody_waits_for_an_engine_whose_thread_was_told_to_end(monkeypatch):
+    def make_runner(*_):
+        sys.exit(3)
+
+    def make_engine():
+        try:
+            AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8))
+        except BaseException as error:
+            raised.set_result(error)
+    monkeypatch.setattr(worker, 'make_runner', make_runner)
+    raised: Future[BaseException] = Future()
+    threading.Thread(target=make_engine, daemon=True).start()
+    assert isinstance(raised.result(WAIT_SECONDS), SystemExit)
 
 
 def test_a_bad_image_is_reported_and_the_next_one_served():
