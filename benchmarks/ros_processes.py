@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from ament_index_python.packages import get_package_share_directory
+from anytime_perception.ros.large_images import large_images
 
 WAIT_S = 120.0  # for anything that a node is to do
 _SERVED = Path(__file__).with_name('ros_served.py')
@@ -20,12 +20,8 @@ _NODE = 'from anytime_perception.ros.perception_node import main; raise SystemEx
 
 def prepare_environment() -> None:
     """Set what all processes share: a domain of their own, and room for large images."""
-    profile = Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml')
-    os.environ.update(
-        ROS_DOMAIN_ID=os.environ.get('ROS_DOMAIN_ID', str(random.randint(1, 101))),
-        ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', FASTRTPS_DEFAULT_PROFILES_FILE=str(profile),
-        FASTDDS_DEFAULT_PROFILES_FILE=str(profile), MALLOC_MMAP_MAX_='0',
-        MALLOC_TRIM_THRESHOLD_='4000000000', MALLOC_TOP_PAD_='67108864')
+    os.environ.update(large_images(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
+    os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 101)))
     os.environ.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
 
 

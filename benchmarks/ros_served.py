@@ -10,8 +10,10 @@ from anytime_perception.engine import AnytimeEngine
 from anytime_perception.model_file import load
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.decode import check_image, to_rgb
+from anytime_perception.ros.image_advice import IMAGE_TYPES
 from anytime_perception.ros.messages import refinement_message
 from anytime_perception.ros.perception_node import PerceptionNode
+from anytime_perception.ros.qos import NEWEST
 from anytime_perception.srv import Preempt
 import cv2
 import numpy as np
@@ -19,11 +21,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-_KINDS = {'raw': Image, 'compressed': CompressedImage}
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _TICK = 0.01
 
 
@@ -42,7 +41,7 @@ class Camera(Node):
             self._message = CompressedImage(format='jpeg')
             self._message.data = array.array('B', data.tobytes())
         self.sent = 0
-        self._publisher = self.create_publisher(_KINDS[transport], 'image', _NEWEST)
+        self._publisher = self.create_publisher(IMAGE_TYPES[transport], 'image', NEWEST)
         self.create_timer(1 / rate, self._send)
 
     def _send(self) -> None:
@@ -65,7 +64,7 @@ class CallbackNode(Node):
         self._publisher = self.create_publisher(Refinement, '~/refinements', 50)
         self._newest: Refinement | None = None
         self.create_service(Preempt, '~/preempt', self._preempt)
-        self.create_subscription(_KINDS[transport], 'image', self._take_image, _NEWEST)
+        self.create_subscription(IMAGE_TYPES[transport], 'image', self._take_image, NEWEST)
 
     def _take_image(self, message: Image | CompressedImage) -> None:
         check_image(message)

@@ -12,7 +12,6 @@ source scripts/env.sh; python3 benchmarks/ros_soak.py --minutes 60 --output buil
 import array
 from pathlib import Path
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,11 +28,10 @@ from measuring import finish, machine, network, parser
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_processes import prepare_environment
+from ros_processes import prepare_environment, start_node
 from sensor_msgs.msg import Image
 from soak_checks import Answers, kinds_of_images, Process
 
-_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
 _PERIOD = 1 / 30
 _BAD = ({'encoding': 'purple8'}, {'step': 1}, {'width': 0}, {'data': array.array('B', b'abc')})
 
@@ -179,9 +177,7 @@ def main() -> int:
             answers = Answers(kinds, {
                 name: [refinement.probabilities for refinement in engine.refine(to_rgb(message))]
                 for name, message in kinds.items()})
-        served = subprocess.Popen([
-            sys.executable, '-c', _NODE, '--ros-args', '-p', f'model:={path}', '-p', 'device:=cpu',
-            '-p', 'top_k:=10'], start_new_session=True)
+        served = start_node('anytime_perception', path, '-p', 'top_k:=10')
         try:
             with serving(Soak(answers, options.seed)) as node:
                 result = soak(node, Process(served.pid), options.minutes)
