@@ -1,5 +1,7 @@
 """Choosing the device, with an error instead of a silent fallback."""
 
+import re
+
 import torch
 
 
@@ -18,15 +20,15 @@ def choose_device(name: str) -> torch.device:
     """
     if name == 'auto':
         return torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')
-    kind, _, index = name.partition(':')
-    if kind not in {'cpu', 'cuda'} or (index and not index.isdecimal()):
-        raise DeviceError(f'device {name!r} is unknown; allowed: auto, cpu, cuda, cuda:N')
-    if kind == 'cpu':
+    if name == 'cpu':
         return torch.device('cpu')
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
+    cuda = re.fullmatch('cuda(:([0-9]+))?', name)
+    if cuda is None:
+        raise DeviceError(f'device {name!r} is unknown; allowed: auto, cpu, cuda, cuda:N')
+    index, count = int(cuda[2] or 0), torch.cuda.device_count()
+    if index >= count:
         why = ('this build of torch has no CUDA' if torch.version.cuda is None
                else f'torch sees {count} GPUs')
         raise DeviceError(f'device {name!r} is missing: {why}; '
                           'use device auto or cpu to run without it')
-    return torch.device(f'cuda:{index or 0}')
+    return torch.device('cuda', index)

@@ -19,7 +19,7 @@ from anytime_perception.ros.intake import ImageIntake
 from anytime_perception.ros.log_forward import LogForward
 from anytime_perception.ros.log_once import LogOnce
 from anytime_perception.ros.outputs import Outputs
-from anytime_perception.ros.reasons import doubt
+from anytime_perception.ros.reasons import doubt, why_given_up
 from anytime_perception.ros.settings import Settings
 from anytime_perception.ros.speed import SpeedBudget
 from anytime_perception.ros.spin import spin
@@ -176,9 +176,8 @@ class PerceptionNode(LifecycleNode):
 
     def _activate(self) -> None:
         self._settings.check()
-        if self.engine.failure is not None:
-            raise ValueError(f'the network failed again and again ({self.engine.failure!r}); '
-                             'clean up and configure to try anew')
+        if reason := why_given_up(self.engine):
+            raise ValueError(reason)
         self.statistics = Statistics(self.engine.counts)
         self.log_once.forget()
         self.active = True

@@ -555,7 +555,7 @@ def test_auto_is_a_gpu_where_there_is_one(monkeypatch, there, name):
 
 @pytest.mark.parametrize('name, text', [
     ('cuda:99', 'missing'), ('tpu', 'unknown'), ('meta', 'unknown'), ('cuda:x', 'unknown'),
-    ('cpu:x', 'unknown'), ('', 'unknown')])
+    ('cpu:x', 'unknown'), ('cpu:1', 'unknown'), ('cuda:', 'unknown'), ('', 'unknown')])
 def test_a_missing_device_is_an_error_not_a_fallback(name, text):
     with pytest.raises(DeviceError, match=text):
         AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), name)
