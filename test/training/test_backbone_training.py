@@ -49,7 +49,7 @@ def run(folder, pictures, *options):
                      '3', '--batch-size', '16', '--device', 'cpu', '--quiet', *options])
 
 
-def test_the_recipe_of_a_backbone_has_camera_images():
+def test_camera_images_are_standard_for_a_backbone():
     config = TrainConfig.of({'dataset': 'folder', 'backbone': 'mobilenet_v3_small'})
     assert config.input_size == 224 and config.names == ('mobilenet_v3_small',)
     assert TrainConfig.of(config.to_dict()) == config

@@ -90,10 +90,11 @@ def test_a_wrong_configuration_is_explained(capsys, tmp_path, values, said):
     assert not (tmp_path / 'run').exists()
 
 
-def test_options_override_the_file_and_the_file_the_recipe():
-    recipe = TrainConfig.of({'dataset': 'digits'})
-    assert TrainConfig.of({'dataset': 'digits', 'epochs': 3}).batch_size == recipe.batch_size
-    assert TrainConfig.of(recipe.to_dict()) == recipe
+def test_what_is_given_overrides_what_is_standard():
+    standard = TrainConfig.of({'dataset': 'digits'})
+    given = TrainConfig.of({'dataset': 'digits', 'epochs': 3})
+    assert (given.epochs, given.batch_size) == (3, standard.batch_size) != (standard.epochs, 128)
+    assert TrainConfig.of(standard.to_dict()) == standard == given.standard()
     paper = TrainConfig.of({'dataset': 'cifar100', 'data': 'x'})
     assert (paper.epochs, paper.batch_size, paper.lr, paper.weight_decay, paper.momentum) == (
         300, 128, 0.1, 2e-4, 0.9)
@@ -151,7 +152,7 @@ def test_help_tells_every_setting_and_what_it_is_by_default(capsys):
         cli.main(['train', '--help'])
     told = capsys.readouterr().out
     for name, value in TrainConfig().to_dict().items():
-        # The default data set has a recipe of its own, so it does not stand among these.
+        # The default data set has standards of its own, so it does not stand among these.
         assert (assignment(name, value) in told) is (name != 'dataset')
         assert re.search(rf'^  [a-z_, ]*\b{name}\b[a-z_, ]*: ', told, re.MULTILINE), name
 

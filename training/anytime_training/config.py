@@ -137,7 +137,7 @@ class TrainConfig:
     @classmethod
     def of(cls, values: dict) -> 'TrainConfig':
         """
-        Make a configuration from `values`; what they leave out is the recipe of their data set.
+        Make a configuration from `values`; what they leave out is standard, see standards.py.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class TrainConfig:
                 for key, value in values.items()}
 
     def standard(self) -> 'TrainConfig':
-        """Return the recipe of the same data set, backbone and optimiser, of which this is one."""
+        """Return the standard settings of the same data set, backbone and optimiser."""
         return self.of({name: getattr(self, name) for name in _KIND})
 
     def to_dict(self) -> dict:

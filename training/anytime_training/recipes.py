@@ -1,4 +1,4 @@
-"""What the recipes of runs differ in, so that only like is averaged and compared."""
+"""The recipes of runs, by what is not standard in them: only like is averaged and compared."""
 
 from dataclasses import fields
 
@@ -18,15 +18,15 @@ _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carr
 
 def recipe(config: TrainConfig) -> str:
     """
-    Return what the recipe of `config` has other than the standard one of its data, for people.
+    Return the recipe of `config` in words: what it has other than the standard settings.
 
-    That is the paper's for CIFAR and class folders, and '' stands for it.
+    These are the paper's for CIFAR and class folders; '' stands for them.
     """
     return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS)
 
 
 def recipe_of_optimal(config: TrainConfig) -> str:
-    """Return the recipe of the OPT that `config` is compared with: as its own, for one exit."""
+    """Return, in words, that of the OPT that `config` is compared with: its own, for one exit."""
     several = _OF_SEVERAL_EXITS | (set() if config.weights == 'optimal' else {'mode'})
     if config.teacher:
         several = several - {'distillation'}  # a single exit learns from a teacher as well

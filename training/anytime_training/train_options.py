@@ -23,7 +23,7 @@ def add_train(subparsers) -> None:
         'train', help='train an anytime network, or a sequence of them',
         formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_settings(),
         description='Train an anytime network and write DIR/model.safetensors. Options that are\n'
-                    'left out are the recipe of the data set: for digits a small network in\n'
+                    'left out are standard for the data set: for digits a small network in\n'
                     "under a minute on two cores, else the paper's. --config recipe is ours, and\n"
                     'the best to begin with.')
     train.add_argument('--output', required=True, metavar='DIR',
@@ -98,9 +98,9 @@ def _settings() -> str:
     """Return what can be set, and what it is where nothing is given, for people."""
     _, _, meanings = inspect.cleandoc(TrainConfig.__doc__).partition('----------\n')
     defaults = ' '.join(assignment(name, value) for name, value in TrainConfig().to_dict().items()
-                        if name != 'dataset')  # digits, which has a recipe of its own
+                        if name != 'dataset')  # digits, which has standards of its own
     return '\n\n'.join((
         'settings, for --set and configuration files:', textwrap.indent(meanings, '  '),
-        'where nothing is given, and --dataset has no recipe of its own:',
+        'where nothing is given, and --dataset has no standards of its own:',
         textwrap.fill(defaults, 98, initial_indent='  ', subsequent_indent='  ',
                       break_on_hyphens=False)))
