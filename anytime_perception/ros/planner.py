@@ -13,12 +13,10 @@ import threading
 import time
 
 from anytime_perception.files import write_json
-from anytime_perception.msg import Label, Refinement
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.heard import Heard, place
 from anytime_perception.ros.parameters import declare, Read, Spec
-from anytime_perception.ros.scorecard import Scorecard
 from anytime_perception.ros.spin import serving
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -28,7 +26,6 @@ from rclpy.node import Node
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
 _TURN_SECONDS = 4.0  # about as long a budget holds, before the next one has its turn
 _PATIENCE_SECONDS = 5.0  # for a model, without a word
-_ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 
 
 class PlannerError(RuntimeError):
@@ -62,53 +59,9 @@ class Planner(Node):
             _check_output(self._output)
         self._random = random.Random(declare(self, 'seed', Spec(
             0, 'Seed of the random moments.', Read.START, minimum=0, maximum=2**31)))
-        self._scorecard: Scorecard | None = None
-        # Under which its health is published: the name in full, without the first slash.
-        self._health_name = f'{self.resolve_topic_name(self._perception).lstrip("/")}: images'
-        self._newest: tuple | None = None
-        self._diagnostics: dict[str, str] = {}
-        self._last_row = 0.0
-        self._client = AnytimeClient(self, self._perception, on_refinement=self._take_refinement)
-        self.create_subscription(Label, 'label', self._take_label, 100)
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 10)
-
-    # Messages, on the executor's thread.
-
-    def _take_label(self, message: Label) -> None:
-        if self._scorecard is not None:
-            self._scorecard.add_truth(_key(message.header), message.class_id)
-
-    def _take_refinement(self, message: Refinement) -> None:
-        if self._scorecard is None:
-            return
-        if message.exit_count != self._scorecard.exit_count:
-            self.get_logger().warning(
-                f'a refinement has {message.exit_count} exits, but the model announced has '
-                f'{self._scorecard.exit_count}; is there a second node of the name '
-                f'{self._perception!r}? Such refinements are left out', once=True)
-            return
-        key = _key(message.header)
-        self._newest = (*key, message.exit_index)
-        final = message.status != Refinement.REFINING
-        self._scorecard.add_refinement(
-            key, message.exit_index, message.class_ids[0], message.elapsed_ms, message.budget_ms,
-            final=final, preempted=message.status == Refinement.PREEMPTED)
-        if final and time.monotonic() > self._last_row + 0.25:
-            self._last_row = time.monotonic()
-            self._print(message, self._scorecard.truth(key))
-
-    def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == self._health_name:
-                self._diagnostics = {entry.key: entry.value for entry in status.values}
-
-    def _print(self, message: Refinement, truth: str | None) -> None:
-        budget = f'{message.budget_ms:.1f}' if math.isfinite(message.budget_ms) else 'none'
-        print(_ROW.format(budget, f'{message.exit_index + 1}/{message.exit_count}',
-                          message.class_ids[0], truth or '?', f'{message.confidence:.2f}',
-                          f'{message.elapsed_ms:.1f}', _status_name(message.status)), flush=True)
-
-    # The script, on the main thread.
+        self._heard = Heard(self, self._perception)
+        self._client = AnytimeClient(
+            self, self._perception, on_refinement=self._heard.take_refinement)
 
     def play(self, stop: threading.Event) -> None:
         """
@@ -129,9 +82,7 @@ class Planner(Node):
             if waited > 60:
                 raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
                                    'node running and configured? Its log says why it is not')
-        self._scorecard = Scorecard(info.class_ids, len(info.exits))
-        print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
-                          'why it is the last'), flush=True)
+        self._heard.begin(info)
         count = len(self._budgets or _SHARES) + 1
         # Several rounds: how busy the machine is changes, and should do so for every budget.
         rounds = max(1, round(self._seconds / count / _TURN_SECONDS))
@@ -150,9 +101,9 @@ class Planner(Node):
 
     def _spread_budgets(self) -> list[float]:
         """Return budgets from about the first exit to more than the last."""
-        first = self._scorecard.elapsed_ms(0, 0.99) or self._client.info.exits[0].latency_p99_ms
-        last = (self._scorecard.elapsed_ms(len(self._client.info.exits) - 1, 0.9)
-                or self._client.info.exits[-1].latency_p99_ms)
+        elapsed_ms, exits = self._heard.scorecard.elapsed_ms, self._client.info.exits
+        first = elapsed_ms(0, 0.99) or exits[0].latency_p99_ms
+        last = elapsed_ms(len(exits) - 1, 0.9) or exits[-1].latency_p99_ms
         first = min(first, last) * 1.05
         return [first + (last * 1.2 - first) * share for share in _SHARES]
 
@@ -180,7 +131,7 @@ class Planner(Node):
                 return
             if stop.wait(pause):
                 return
-            published = self._newest
+            published = self._heard.newest
             try:
                 with self._timed('preempt'):
                     answer = self._client.preempt()
@@ -188,18 +139,17 @@ class Planner(Node):
                 self.get_logger().error(str(error))
                 continue
             if answer is not None and published is not None:
-                self._scorecard.older_than_published += (
-                    (*_key(answer.header), answer.exit_index) < published)
+                self._heard.scorecard.older_than_published += place(answer) < published
 
     @contextlib.contextmanager
     def _timed(self, service: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self._scorecard.add_call(service, time.perf_counter() - started)
+        self._heard.scorecard.add_call(service, time.perf_counter() - started)
 
     def _write_summary(self) -> None:
-        summary = self._scorecard.summary()
-        summary['perception'] = self._diagnostics
+        summary = self._heard.scorecard.summary()
+        summary['perception'] = self._heard.health
         if self._output:
             with _writing(self._output):
                 write_json(self._output, summary)
@@ -226,15 +176,6 @@ def _check_output(path: str) -> None:
 def _are_budgets(values) -> bool:
     listed = isinstance(values, Sequence) and not isinstance(values, str)
     return listed and all(type(value) in (int, float) and value > 0 for value in values)
-
-
-def _key(header) -> tuple[int, int]:
-    return header.stamp.sec, header.stamp.nanosec
-
-
-def _status_name(status: int) -> str:
-    names = ('REFINING', 'COMPLETE', 'BUDGET_SPENT', 'PREEMPTED', 'CONFIDENT', 'SUPERSEDED')
-    return {getattr(Refinement, name): name.lower().replace('_', ' ') for name in names}[status]
 
 
 def main(args: list[str] | None = None) -> int:

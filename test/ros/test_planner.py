@@ -9,7 +9,6 @@ from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
 from anytime_perception.ros.camera import Camera
 from anytime_perception.ros.perception_node import PerceptionNode
 from anytime_perception.ros.planner import Planner, PlannerError
-from anytime_perception.ros.scorecard import Scorecard
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
@@ -33,26 +32,27 @@ def test_the_health_of_a_node_in_a_namespace_is_heard(ros, namespace, name):
         Parameter('autostart', value=False)]))
     planner = ros.add(Planner(namespace=namespace, parameter_overrides=[
         Parameter('perception', value=name)]))
-    wait_for(lambda: planner._diagnostics)
+    wait_for(lambda: planner._heard.health)
 
 
 def test_the_health_of_others_is_not_taken_for_that_of_the_node(ros):
     planner = ros.add(Planner())
-    planner._take_diagnostics(health(**{
+    planner._heard.take_diagnostics(health(**{
         'rear/anytime_perception: images': 'other', 'anytime_perception: images': 'own',
         'anytime_perception_2: images': 'other'}))
-    assert planner._diagnostics == {'of': 'own'}
+    assert planner._heard.health == {'of': 'own'}
 
 
 def test_refinements_of_another_model_under_the_same_name_are_left_out(ros):
     planner = ros.add(Planner())
-    planner._scorecard = Scorecard(['cat', 'dog'], exit_count=3)
+    heard = planner._heard
+    heard.begin(ModelInfo(class_ids=['cat', 'dog'], exits=[ExitInfo()] * 3))
     for exit_index, exit_count in ((0, 3), (4, 5), (0, 5), (2, 3)):
-        planner._take_refinement(Refinement(
+        heard.take_refinement(Refinement(
             exit_index=exit_index, exit_count=exit_count, class_ids=['cat'], elapsed_ms=1.0,
             budget_ms=5.0))
-    assert planner._scorecard.refinements == 2
-    assert planner._scorecard.summary()['elapsed_ms_by_exit'] == [1.0, None, 1.0]
+    assert heard.scorecard.refinements == 2
+    assert heard.scorecard.summary()['elapsed_ms_by_exit'] == [1.0, None, 1.0]
 
 
 @pytest.mark.parametrize('seconds, rounds', [(48.0, 4), (1.0, 1)])
@@ -80,7 +80,7 @@ def test_an_output_and_pictures_in_the_home_folder_are_found(ros, tmp_path, monk
     monkeypatch.setenv('HOME', str(tmp_path))
     planner = ros.add(Planner(parameter_overrides=[
         Parameter('output', value='~/scores/summary.json')]))
-    planner._scorecard = Scorecard(['cat'], exit_count=1)
+    planner._heard.begin(ModelInfo(class_ids=['cat'], exits=[ExitInfo()]))
     planner._write_summary()
     assert (tmp_path / 'scores' / 'summary.json').exists()
     cv2.imwrite(str(tmp_path / 'cat.png'), np.zeros((8, 8, 3), np.uint8))
