@@ -12,7 +12,7 @@ from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.worker import Counts, Worker
 from anytime_perception.held_answer import check_hysteresis
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 import numpy as np
 from torch import nn
 

@@ -3,7 +3,7 @@
 import time
 
 from anytime_perception.engine.runner import Runner
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 import numpy as np
 
 _PASSES = 100

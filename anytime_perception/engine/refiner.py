@@ -10,7 +10,7 @@ from anytime_perception.engine.profile import LatencyProfile
 from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.runner import Runner
 from anytime_perception.held_answer import HeldAnswer
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 import numpy as np
 
 

@@ -13,7 +13,7 @@ from anytime_perception.engine.places import Places
 from anytime_perception.engine.refinement import Status
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.engine.runners import make_runner
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 import cv2
 import torch
 

@@ -1,7 +1,7 @@
 """What is said of a model once, to whoever comes, for as long as it is loaded."""
 
 from anytime_perception import engine
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.msg import ModelInfo
 from anytime_perception.ros import vision
 from anytime_perception.ros.messages import model_info_message

@@ -3,7 +3,7 @@
 import math
 
 from anytime_perception import engine
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
 import numpy as np
 from std_msgs.msg import Header

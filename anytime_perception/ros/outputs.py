@@ -1,7 +1,7 @@
 """Answers out: refinements at the chosen rate, the annotated picture, vision_msgs, traces."""
 
 from anytime_perception import engine
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros import vision
 from anytime_perception.ros.annotated import Annotator

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from anytime_perception.engine import Refinement
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from std_msgs.msg import Header
 
 try:

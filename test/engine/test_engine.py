@@ -16,7 +16,7 @@ import weakref
 from anytime_perception.engine import (
     AnytimeEngine, Budget, choose_device, DeviceError, Status, worker)
 from anytime_perception.engine.runners import make_runner
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.networks import (
     AnytimeBackbone, AnytimeNetwork, AnytimePyramid, AnytimeSequence)
 import cv2

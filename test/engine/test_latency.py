@@ -2,7 +2,7 @@
 
 from anytime_perception.engine import latency
 from anytime_perception.images.preprocessing import Preprocessing
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.networks import AnytimeNetwork
 import numpy as np
 import pytest

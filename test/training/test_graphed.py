@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 import warnings
 
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.networks import AnytimeNetwork
 from anytime_training.config import TrainConfig
 from anytime_training.graphed import GraphedStep

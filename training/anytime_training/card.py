@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 import shlex
 
-from anytime_perception.model_file import Model
+from anytime_perception.model import Model
 from anytime_perception.networks import AnytimeSequence
 from anytime_training.architecture import Architecture
 from anytime_training.config import TrainConfig

@@ -9,7 +9,7 @@ from anytime_perception.carried_answer import CarriedAnswer
 from anytime_perception.files import write_json
 from anytime_perception.held_answer import HeldAnswer
 from anytime_perception.images.preprocessing import Preprocessing
-from anytime_perception.model_file import Measured
+from anytime_perception.model import Measured
 from anytime_perception.networks.layers import probabilities
 from anytime_training import metrics
 from anytime_training.data import ImageSet
