@@ -6,8 +6,8 @@ import time
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
+from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.calls import PerceptionError, result_of
-from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -34,7 +34,7 @@ class Goals:
         self._name = name
         self._timeout = timeout
         self.announced = 0
-        self._client = ActionClient(
+        self._client = ThreadedActionClient(
             node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros import calls
+from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
@@ -18,7 +19,8 @@ from anytime_perception.srv import Preempt, SetBudget
 import cv2
 import numpy as np
 import pytest
-from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
+import rclpy
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
@@ -147,6 +149,36 @@ def test_an_image_is_classified(perception, anytime):
     assert anytime.classify(picture, None).status == Refinement.COMPLETE
     with pytest.raises(PerceptionError, match='purple8'):
         anytime.classify(image_message(encoding='purple8')[0], 1.0)
+
+
+def test_an_answer_that_comes_before_it_is_noted_that_it_was_asked_for_counts(
+        perception, anytime, monkeypatch):
+    """The thread that asks may lose the processor as soon as it has sent the request."""
+    perception()
+
+    def pause_after_sending():
+        time.sleep(0.3)
+        return Future()
+    monkeypatch.setattr(rclpy.action.client, 'Future', pause_after_sending)
+    answer = anytime.classify(image_message()[0], 5.0, stop=threading.Event())
+    assert answer.status == Refinement.COMPLETE
+
+
+def test_feedback_that_waits_when_the_result_comes_is_heard(perception, anytime):
+    perception()
+    heard = []
+
+    def once():  # the first goals may end before feedback has found its way
+        anytime.classify(image_message()[0], None, on_refinement=heard.append)
+        return heard
+    wait_for(once)
+    heard.clear()
+
+    def hear(message):
+        heard.append(message.exit_index)
+        time.sleep(0.2)  # all other answers, and the result, come meanwhile
+    answer = anytime.classify(image_message()[0], None, on_refinement=hear)
+    assert heard == list(range(answer.exit_count))
 
 
 def test_an_image_that_fails_midway_has_no_answer(perception, anytime, monkeypatch):
@@ -361,7 +393,7 @@ def test_nothing_of_a_client_can_be_destroyed_just_before_an_executor_waits_for_
     before = list(node.waitables)
     anytime = AnytimeClient(node)
     assert [type(waitable) for waitable in node.waitables if waitable not in before] == [
-        ActionClient]
+        ThreadedActionClient]
     anytime.close()
     node.destroy_node()
 
