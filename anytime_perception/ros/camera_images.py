@@ -31,7 +31,7 @@ class CameraImages:
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
         statistics.count_arrival(topic, arrival, age)
         trace = ImageTrace(message.header, topic, arrival, age)
-        fail = functools.partial(self._fail, statistics)
+        fail = functools.partial(self._fail, statistics, topic)
         try:
             check_image(message)
             node.engine.submit(
@@ -58,8 +58,9 @@ class CameraImages:
         if statistics is self._node.statistics and self._node.outputs.publish(refinement):
             statistics.count_publication()
 
-    def _fail(self, statistics: Statistics, error: Exception) -> None:
+    def _fail(self, statistics: Statistics, topic: str, error: Exception) -> None:
         kind = error.kind if isinstance(error, BadImageError) else 'failed'
         statistics.count_bad(kind)
-        self._node.log_once.error(kind, f'an image was dropped: {error} (reported once; '
-                                  '/diagnostics counts them)')
+        self._node.log_once.error(
+            f'{kind} {topic}', f'an image of {self._node.resolve_topic_name(topic)} was dropped: '
+                               f'{error} (reported once; /diagnostics counts them)')

@@ -1,6 +1,6 @@
 """One camera topic: a subscription that suits its publishers, and a word where little comes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import functools
 import time
 from typing import Any
@@ -38,6 +38,7 @@ class CameraTopic:
     take: called with each message.
     count_lost: called with how many messages were lost on the way, where the middleware tells.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
+    over: called with kinds of warnings and a text, when what they say is over.
 
     Attributes
     ----------
@@ -47,12 +48,14 @@ class CameraTopic:
 
     def __init__(self, node: LifecycleNode, name: str,
                  take: Callable[[Image | CompressedImage], None],
-                 count_lost: Callable[[int], None], warn: Callable[[str, str], None]):
+                 count_lost: Callable[[int], None], warn: Callable[[str, str], None],
+                 over: Callable[[Iterable[str], str], None]):
         self._node = node
         self._name = name
         self._take = take
         self._count_lost = count_lost
         self._warn = warn
+        self._over = over
         self._transport = node.get_parameter('image_transport').value
         self._subscriptions: list = []  # the newest last
         self._reliability = ''          # of the newest
@@ -133,6 +136,8 @@ class CameraTopic:
         stamp = message.header.stamp
         sent = info.get('source_timestamp') or (stamp.sec, stamp.nanosec)
         again = number > self._receiving and sent == self._sent != (0, 0)
+        if self._explained > self.heard:
+            self._end_silence(time.monotonic() - self.heard)
         self._receiving, self._sent, self.heard = number, sent, time.monotonic()
         if not again:
             self._came += 1
@@ -159,6 +164,12 @@ class CameraTopic:
         carried = {info.topic_type for info in self._publishers()}
         self._say(*image_advice.silence(self._node, self._name, self._transport, carried,
                                         _PATIENCE))
+
+    def _end_silence(self, seconds: float) -> None:
+        # Of a camera that is as slow as that, silence is worth a word once and no more.
+        if seconds > self._node.get_parameter('error_silence_s').value:
+            self._over([f'{kind} {self._name}' for kind in image_advice.SILENCE],
+                       f'an image of {self.full_name} has come, after {seconds:.0f} s without')
 
     def _say(self, kind: str, text: str) -> None:
         """Warn of a thing of some kind, once for each topic."""

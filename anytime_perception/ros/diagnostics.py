@@ -56,10 +56,10 @@ class Diagnostics:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
-        topic = node.intake.quietest
-        silence = time.monotonic() - topic.heard
-        if silence > patience:
-            return DiagnosticStatus.ERROR, f'no image on {topic.full_name} for {silence:.0f} s'
+        if silent := node.intake.silent(patience):
+            now = time.monotonic()
+            return DiagnosticStatus.ERROR, '; '.join(
+                f'no image on {topic.full_name} for {now - topic.heard:.0f} s' for topic in silent)
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:

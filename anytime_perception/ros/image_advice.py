@@ -8,6 +8,7 @@ from sensor_msgs.msg import CompressedImage, Image
 IMAGE_TYPES = {'raw': Image, 'compressed': CompressedImage}
 _TRANSPORTS = {f'sensor_msgs/msg/{kind.__name__}': transport
                for transport, kind in IMAGE_TYPES.items()}
+SILENCE = ('nobody', 'type', 'silence')  # the words for why no image may have come
 _LARGE = 'defaults of Fast DDS (see docs/large_images.md: both processes need its profile)'
 
 
@@ -32,7 +33,7 @@ def losses(name: str, lost: int, sent: int) -> str:
 def silence(node: Node, topic: str, transport: str, carried: set[str],
             seconds: float) -> tuple[str, str]:
     """
-    Return why no image may have come for `seconds`, in a word, and what to do.
+    Return why no image may have come for `seconds`, in a word of `SILENCE`, and what to do.
 
     `carried` are the types of message that `topic`, as the node calls it, has publishers of.
     """
@@ -45,14 +46,20 @@ def silence(node: Node, topic: str, transport: str, carried: set[str],
             f'camera{argument}, or name it in the parameter image_topics')
     transports = [_TRANSPORTS[kind] for kind in sorted(carried) if kind in _TRANSPORTS]
     if transport not in transports:
-        advice = (f'set the parameter image_transport to {transports[0]}' if transports else
-                  f'remap {topic} to a topic of images')
+        advice = (f'set the parameter image_transport to {transports[0]}{_of_all(node)}'
+                  if transports else f'remap {topic} to a topic of images')
         return 'type', (f'{name} carries {", ".join(sorted(carried))}, and image_transport is '
                         f'{transport}; {advice}')
     return 'silence', (
         f'{name} has a publisher, but no image has come for {seconds:g} s: either the camera '
         f'sends none (ros2 topic hz {name}), or they are lost on the way, as large images are '
         f'with the {_LARGE}')
+
+
+def _of_all(node: Node) -> str:
+    """Return what else to think of where the type of one of several cameras is changed."""
+    return (', which is that of all image_topics (a camera of another type takes a node of its '
+            'own)' if len(node.get_parameter('image_topics').value) > 1 else '')
 
 
 def _topics_with_images(node: Node) -> list[str]:

@@ -1,7 +1,8 @@
 """Camera images in, from one topic or several, and only while somebody wants answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import functools
+import time
 
 from anytime_perception.ros.camera_topic import CameraTopic
 from rclpy.exceptions import NameValidationException
@@ -24,6 +25,7 @@ class ImageIntake:
     wanted: whether anybody listens; asked in `watch` where the parameter `lazy` is set.
     paused: called when no images are received any more, because nobody listens.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
+    over: called with kinds of warnings and a text, when what they say is over.
 
     Attributes
     ----------
@@ -33,20 +35,22 @@ class ImageIntake:
 
     def __init__(self, node: LifecycleNode, take: Callable[[str, Image | CompressedImage], None],
                  count_lost: Callable[[int], None], wanted: Callable[[], bool],
-                 paused: Callable[[], None], warn: Callable[[str, str], None]):
+                 paused: Callable[[], None], warn: Callable[[str, str], None],
+                 over: Callable[[Iterable[str], str], None]):
         self._node = node
         self._take = take
         self._count_lost = count_lost
         self._wanted = wanted
         self._paused = paused
         self._warn = warn
+        self._over = over
         self._received: dict[str, CameraTopic] = {}
         self.topics: tuple[str, ...] = ()
 
-    @property
-    def quietest(self) -> CameraTopic:
-        """The topic that has been silent for longest, of at least one that is received."""
-        return min(self._received.values(), key=lambda topic: topic.heard)
+    def silent(self, seconds: float) -> list[CameraTopic]:
+        """Return the topics that are received and have been silent for longer, in their order."""
+        before = time.monotonic() - seconds
+        return [topic for topic in self._received.values() if topic.heard < before]
 
     @property
     def subscribed(self) -> bool:
@@ -91,7 +95,7 @@ class ImageIntake:
             else:
                 self._received[topic] = CameraTopic(
                     self._node, topic, functools.partial(self._take, topic), self._count_lost,
-                    self._warn)
+                    self._warn, self._over)
 
     def _close(self) -> None:
         while self._received:

@@ -1,5 +1,7 @@
 """What is worth a line in the log, and no second one."""
 
+from collections.abc import Iterable
+
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
@@ -21,6 +23,12 @@ class LogOnce:
         """Log an error, unless something of this kind was said before."""
         if self._is_first(kind):
             self._logger.error(text)
+
+    def over(self, kinds: Iterable[str], text: str) -> None:
+        """Say that something of these kinds is over, if it was said; it may be said once more."""
+        if not self._said.isdisjoint(kinds):
+            self._said.difference_update(kinds)
+            self._logger.info(text)
 
     def forget(self) -> None:
         """Begin anew: everything may be said once more."""

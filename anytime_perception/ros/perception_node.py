@@ -70,7 +70,7 @@ class PerceptionNode(LifecycleNode):
         self.intake = ImageIntake(
             self, CameraImages(self).take,
             lambda number: self.statistics.count_lost(number), self.outputs.wanted,
-            lambda: self.statistics.forget_arrivals(), self.log_once.warning)
+            lambda: self.statistics.forget_arrivals(), self.log_once.warning, self.log_once.over)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self._settings.listen()
         self._log_forward = LogForward(self.get_logger())
@@ -95,13 +95,13 @@ class PerceptionNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the image in flight; the model stays loaded."""
-        result = self._transition('deactivate', self._stop)
+        result = self._transition('deactivate', self._stop, done='inactive')
         return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS \
             else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model."""
-        return self._transition('clean up', self._release)
+        return self._transition('clean up', self._release, done='unconfigured')
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and free everything, from whatever state."""
@@ -121,9 +121,13 @@ class PerceptionNode(LifecycleNode):
             self._log_forward.close()
 
     def _transition(self, what: str, do: Callable[[], None],
-                    undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
+                    undo: Callable[[], None] | None = None, done: str = '',
+                    ) -> TransitionCallbackReturn:
         self.trouble = ''
-        return self._attempt(what, do, undo)
+        result = self._attempt(what, do, undo)
+        if done and result == TransitionCallbackReturn.SUCCESS:
+            self.get_logger().info(done)
+        return result
 
     def _attempt(self, what: str, do: Callable[[], None],
                  undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
@@ -186,6 +190,8 @@ class PerceptionNode(LifecycleNode):
             self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}')
         self._settings.apply_budget()
         self.intake.start()
+        topics = ', '.join(self.resolve_topic_name(topic) for topic in self.intake.topics)
+        self.get_logger().info(f'active: takes images of {topics}')
 
     def _stop(self) -> None:
         try:

@@ -71,10 +71,11 @@ def client(ros):
 
 @pytest.fixture
 def said(monkeypatch):
-    """Return the `warnings` and the `errors` that nodes log."""
+    """Return the `infos`, the `warnings` and the `errors` that nodes log."""
     from rclpy.impl.rcutils_logger import RcutilsLogger
-    said = SimpleNamespace(warnings=[], errors=[])
-    for level, texts in (('warning', said.warnings), ('error', said.errors)):
+    said = SimpleNamespace(infos=[], warnings=[], errors=[])
+    for level, texts in (
+            ('info', said.infos), ('warning', said.warnings), ('error', said.errors)):
         monkeypatch.setattr(RcutilsLogger, level,
                             lambda _self, text, texts=texts, **_: texts.append(text))
     return said

@@ -158,6 +158,8 @@ def test_one_silent_camera_among_several_is_named(perception, client):
     wait_for(lambda: health(front, rear) == (OK, 'active') and node.statistics.exits)
     wait_for(lambda: health(front) == (ERROR, 'no image on /rear'))
     wait_for(lambda: health(front, rear) == (OK, 'active'))
+    wait_for(lambda: health()[0] == ERROR and 'on /front' in newest().message
+             and 'on /rear' in newest().message)
 
 
 @pytest.mark.parametrize('bad, parameters, level', [

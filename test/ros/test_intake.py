@@ -100,7 +100,8 @@ def test_no_image_is_lost_or_taken_twice_when_the_reliability_changes(ros):
     executor.add_node(node)
     taken = []
     topic = camera_topic.CameraTopic(
-        node, 'image', lambda message: taken.append(len(message.data)), print, print)
+        node, 'image', lambda message: taken.append(len(message.data)), print, print,
+        print)
     publisher = node.create_publisher(Image, 'image', QoSProfile(depth=10))
     sent = 0
 
@@ -171,6 +172,36 @@ def test_a_silent_publisher_is_explained_once(perception, client, said, impatien
     for _ in range(3):
         node.intake.watch()
     assert len(about(said, 'no image has come')) == 1
+
+
+def test_the_type_of_several_cameras_is_one(perception, client, said, impatient):
+    context = rclpy.Context()  # in one process, no second type is allowed on a topic
+    rclpy.init(context=context, domain_id=client.context.get_domain_id())
+    other = Node('other', context=context)
+    other.create_publisher(CompressedImage, 'rear', 1)
+    perception(image_topics=['front', 'rear'])
+    wait_for(lambda: about(said, '/rear carries', 'that of all image_topics'))
+    other.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_each_silence_of_a_camera_and_its_end_are_said(perception, client, said, monkeypatch):
+    monkeypatch.setattr(camera_topic, '_PATIENCE', 0.3)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publisher = client.create_publisher(Image, 'image', 1)
+    node = perception(error_silence_s=0.2)
+    for outage in (1, 2):
+        wait_for(lambda outage=outage: len(about(said, 'no image has come')) == outage)
+        heard.clear()
+        answered(client, publisher, heard)
+        assert len([text for text in said.infos if 'image of /image has come' in text]) == outage
+    node.set_parameters([Parameter('error_silence_s', value=60.0)])
+    wait_for(lambda: len(about(said, 'no image has come')) == 3)
+    heard.clear()
+    answered(client, publisher, heard)
+    time.sleep(1.0)  # of a camera that is as slow as that, nothing more is said
+    assert len(about(said, 'no image has come')) == 3
+    assert len([text for text in said.infos if 'image of /image has come' in text]) == 2
 
 
 @pytest.fixture
@@ -258,6 +289,14 @@ def test_cameras_share_the_node(perception, client):
     assert node.statistics.period('front') > 0 and node.statistics.period('rear') > 0
 
 
+def test_a_bad_image_is_said_of_each_camera(perception, client, said):
+    perception(image_topics=['front', 'rear'])
+    for topic in ('front', 'rear', 'front'):
+        send(client, image_message(encoding='purple8')[0], topic)
+        wait_for(lambda topic=topic: [text for text in said.errors if f'of /{topic} was' in text])
+    assert len(said.errors) == 2
+
+
 def test_one_of_several_cameras_can_be_asked_about(perception, client):
     perception(image_topics=['front', 'rear'])
     heard = client.listen(Refinement, f'{NAME}/refinements')
@@ -304,7 +343,8 @@ def test_only_the_newest_of_the_images_that_came_meanwhile_is_taken(ros):
     node.declare_parameter('reliability', 'reliable')
     taken = []
     camera_topic.CameraTopic(
-        node, 'image', lambda message: taken.append(message.header.stamp.sec), print, print)
+        node, 'image', lambda message: taken.append(message.header.stamp.sec), print, print,
+        print)
     publisher = node.create_publisher(Image, 'image', QoSProfile(depth=10))
     subscription, = [own for own in node.subscriptions if own.topic_name == '/image']
     wait_for(lambda: publisher.get_subscription_count() and subscription.get_publisher_count())

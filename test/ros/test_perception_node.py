@@ -191,6 +191,16 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, said):
     assert float(values['peak_memory_mb']) > 0
 
 
+def test_the_log_tells_of_every_transition(perception, client, said):
+    perception('-r rear:=/back/image_raw'.split(), autostart=False, image_topics=['front', 'rear'])
+    for transition, text in ((Transition.TRANSITION_CONFIGURE, 'toy.safetensors on cpu'),
+                             (Transition.TRANSITION_ACTIVATE, 'of /front, /back/image_raw'),
+                             (Transition.TRANSITION_DEACTIVATE, 'inactive'),
+                             (Transition.TRANSITION_CLEANUP, 'unconfigured')):
+        assert change_state(client, transition)
+        assert text in said.infos[-1]
+
+
 def test_every_transition_again_and_again(perception, client):
     node = perception(autostart=False)
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
