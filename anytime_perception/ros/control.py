@@ -103,7 +103,7 @@ class Control:
 
     def _cameras(self, name: str) -> Sequence[str]:
         """
-        Return the camera topics that are meant by `name`; with '' all of them.
+        Return the camera topics that are meant by `name`, short or in full; with '' all of them.
 
         Goals of ~/classify are not among them: they have an answer and an end of their own.
 
@@ -112,11 +112,13 @@ class Control:
         ValueError: if there is no such camera.
 
         """
-        topics = self._node.intake.topics
-        if name and name not in topics:
+        node, topics = self._node, self._node.intake.topics
+        meant = [topic for topic in topics
+                 if name in ('', topic) or name == node.resolve_topic_name(topic)]
+        if name and not meant:
             raise ValueError(f'image_topic is {name!r}; allowed: {", ".join(topics) or "none"}, '
                              'or empty for all')
-        return [name] if name else topics
+        return meant
 
 
 def _shortened(asked_ms: float, budget_ms: float) -> str:

@@ -318,6 +318,15 @@ def test_one_of_several_cameras_can_be_asked_about(perception, client):
     assert not response.accepted and 'is that of all cameras' in response.message
 
 
+def test_a_camera_can_be_asked_about_by_its_full_name(perception, client):
+    """As the log and /diagnostics, and other nodes, call it."""
+    perception('-r rear:=/back/image_raw'.split(), image_topics=['front', 'rear'])
+    for name, accepted in (('/front', True), ('/back/image_raw', True), ('/rear', False)):
+        response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request(image_topic=name))
+        assert response.accepted == accepted
+        assert accepted or "'/rear'; allowed: front, rear, or empty" in response.message
+
+
 def test_preempt_without_a_camera_is_about_whichever_is_in_flight(perception, client, monkeypatch):
     node = perception(image_topics=['front', 'rear'])
     heard = client.listen(Refinement, f'{NAME}/refinements')
