@@ -53,6 +53,10 @@ class Model:
         if self.preprocessing.size != self.network.input_size:
             raise ValueError(f'preprocessing makes images of {self.preprocessing.size} pixels a '
                              f'side, but the network takes {self.network.input_size}')
+        channels = self.network.image_shape[1]
+        if channels != 3:
+            raise ValueError(f'the network takes images of {channels} channels, but preprocessing '
+                             'makes RGB; build it with in_channels=3')
         if self.measured is not None:
             for values in (self.measured.error, self.measured.calibration_error):
                 if len(values) != len(self.network.exits):

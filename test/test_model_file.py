@@ -56,6 +56,11 @@ def test_what_is_carried_fits_the_exits(carry):
         dataclasses.replace(make_model(sequence=False), carry=carry)
 
 
+def test_a_network_that_cameras_have_no_images_for_is_no_model():
+    with pytest.raises(ValueError, match='images of 1 channels'):
+        Model.bare(AnytimeNetwork(1, 2, 3, input_size=8, in_channels=1))
+
+
 def expect(path, *texts):
     with pytest.raises(ModelFileError) as caught:
         load(path)
