@@ -6,20 +6,22 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], None], sync: bool = True) -> None:
     """
     Call `write` with a temporary path beside `path`, then put the result in place in one step.
 
     Until that step `path` keeps what it held; if `write` raises, the temporary file is removed.
-    Folders that are missing are made.
+    Folders that are missing are made. Without `sync`, for thousands of files that can be made
+    again, it does not wait for the disk, and a power cut may leave half of one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         write(temporary)
-        with open(temporary, 'rb') as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(temporary, 'rb') as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 """Data sets: CIFAR's and SVHN's real formats, splits and fingerprints."""
 
 import dataclasses
+import errno
+from pathlib import Path
 import pickle
 
 from anytime_training import data
@@ -134,6 +136,23 @@ def test_export_and_folder_give_the_same_images_back(tmp_path):
     order = small.train.labels.argsort(stable=True)
     assert again.class_ids == digits.class_ids
     assert torch.equal(again.train.images, small.train.images[order])
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_picture(tmp_path, monkeypatch):
+    digits = data.load('digits', size=8)
+    few = data.Dataset('few', digits.class_ids, digits.train.subset(torch.arange(20)),
+                       digits.test.subset(torch.arange(20)))
+    assert data.export(few, tmp_path) == 40
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+
+    def fill_up(path, content):
+        with open(path, 'wb') as file:
+            file.write(content[:20])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr(Path, 'write_bytes', fill_up)
+    with pytest.raises(OSError, match='No space'):
+        data.export(few, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
 
 
 def test_export_does_not_mix_data_sets(tmp_path):

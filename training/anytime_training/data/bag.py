@@ -8,6 +8,7 @@ from typing import Any
 
 from anytime_perception.images.compressed import decode
 from anytime_perception.images.encodings import BadImageError, check_pixels, pixels_to_rgb
+from anytime_training.data.export import write_png
 from anytime_training.data.intervals import (
     GAP, Interval, OUTSIDE, read_intervals, split, TEST, TRAIN)
 import cv2
@@ -63,8 +64,7 @@ def from_bag(bag: str | Path, topic: str, labels: str | Path, folder: str | Path
             except BadImageError as error:
                 bad[str(error)] += 1
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
+            write_png(path, bgr)
             written[fate[index], label] += 1
     reasons = ''.join(f'\nskipped {count}: {text}' for text, count in bad.most_common(5))
     _check_labels(set(written), intervals,

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from anytime_perception.files import write_atomically
 from anytime_perception.images.pictures import find_pictures
 from anytime_training.data.image_set import Dataset
 import cv2
+import numpy as np
 from torch import Tensor
 
 
@@ -27,10 +29,14 @@ def export(dataset: Dataset, folder: str | Path) -> int:
         raise ValueError(f'{strangers[0]} is no picture of this data set, but would become one; '
                          'choose another --output, or remove what is there')
     for path, image in images.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        bgr = image.flip(0).permute(1, 2, 0).numpy()
-        path.write_bytes(cv2.imencode('.png', bgr)[1].tobytes())
+        write_png(path, image.flip(0).permute(1, 2, 0).numpy())
     return len(images)
+
+
+def write_png(path: Path, bgr: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8, blue first as OpenCV has it; all of it, or nothing."""
+    encoded = cv2.imencode('.png', bgr)[1].tobytes()
+    write_atomically(path, lambda temporary: temporary.write_bytes(encoded), sync=False)
 
 
 def _files(dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
