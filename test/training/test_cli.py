@@ -124,6 +124,8 @@ def test_a_run_that_is_not_finished_has_no_model_yet(capsys, tmp_path):
     for command in ('evaluate', 'info', 'profile'):
         said = error_of(capsys, command, tmp_path)
         assert 'is not finished; go on with anytime train --resume' in said
+    assert 'is not finished; go on' in error_of(
+        capsys, 'ship', tmp_path, '--output', tmp_path / 'x.safetensors')
 
 
 def test_a_finished_run_whose_checkpoints_are_gone_is_not_trained_again(capsys, tmp_path):
@@ -253,6 +255,25 @@ def test_info_tells_what_was_measured_of_every_exit(capsys):
     assert last.split() == ['exit', str(len(exits) - 1), 'network', '0', 'depth',
                             str(exits[-1].depth), f'{exits[-1].cost / 1e6:.2f}', 'M', 'MACs',
                             'error', f'{model.measured.error[-1]:.2%}']
+
+
+@pytest.mark.parametrize('command', ['train', 'sweep --config n9-c32', 'report runs', 'ship run',
+                                     'profile x', 'dataset digits'])
+def test_the_working_directory_is_not_written_into_by_accident(
+        capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), '--output', ''])
+    assert ended.value.code == 2 and '--output: it is empty' in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_without_a_place_that_there_is_not():
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([sys.executable, '-m', 'anytime_training', 'info', MODEL],
+                              env=environment(), stdout=full, stderr=subprocess.PIPE,
+                              timeout=120)
+    assert done.returncode == 2
+    assert b'No space left on device (what was' in done.stderr
 
 
 def test_a_reader_that_has_enough_is_no_error():

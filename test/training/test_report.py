@@ -479,3 +479,8 @@ def test_damaged_runs_are_named(tmp_path, capsys, content, name):
     assert f'{name} is damaged' in capsys.readouterr().err
     assert cli.main(['report', str(tmp_path / 'nowhere')]) == 2
     assert 'nowhere' in capsys.readouterr().err
+
+
+def test_names_do_not_break_tables():
+    table = tables.Table('runs', 'Runs', ['run', 'error'], [['a|b', 0.5]])
+    assert table.markdown().splitlines()[-1] == '| a\\|b | 0.50 |'

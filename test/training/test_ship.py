@@ -130,8 +130,26 @@ def test_weights_that_float16_cannot_hold_are_named(run, tmp_path, capsys):
     assert ship(broken, tmp_path / 'x.safetensors') == 0
 
 
+def test_what_is_said_of_the_data_does_not_break_the_card(run, tmp_path):
+    path = tmp_path / 'x.safetensors'
+    assert ship(run, path, '--data-name', 'a|b', '--data-note', 'mine | yours\nand theirs') == 0
+    card = path.with_suffix('.md').read_text()
+    assert '\n| data | mine \\| yours and theirs |\n' in card
+    assert ' training images of a\\|b |\n' in card
+
+
+def test_the_runs_own_model_is_not_overwritten(run, tmp_path, capsys):
+    before = (run / 'model.safetensors').read_bytes()
+    (tmp_path / 'link').symlink_to(run)
+    assert ship(run, tmp_path / 'link' / 'model.safetensors', '--half') == 2
+    assert 'another --output' in capsys.readouterr().err
+    assert (run / 'model.safetensors').read_bytes() == before
+
+
 @pytest.mark.parametrize('source, output, said', [
-    ('nowhere', 'x.safetensors', 'nowhere'), (None, 'x.pt', '.safetensors')])
+    ('nowhere', 'x.safetensors', 'nowhere is no folder of a run'),
+    (__file__, 'x.safetensors', 'test_ship.py is no folder of a run'),
+    (None, 'x.pt', '.safetensors')])
 def test_mistakes_are_explained(run, tmp_path, capsys, source, output, said):
     assert ship(source or run, tmp_path / output) == 2
     error = capsys.readouterr().err

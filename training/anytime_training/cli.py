@@ -25,9 +25,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"anytime {arguments.name}: error: {error}; pip install '.[train]' brings what "
               'training needs', file=sys.stderr)
     except OSError as error:
-        place = error.filename or getattr(arguments, 'output', '')
-        print(f'anytime {arguments.name}: error: {error.strerror or error}: {place} (what was '
-              'written before is intact)', file=sys.stderr)
+        place = error.filename or getattr(arguments, 'output', '')  # '': on standard output
+        print(f'anytime {arguments.name}: error: {error.strerror or error}'
+              f'{f": {place}" if place else ""} (what was written before is intact)',
+              file=sys.stderr)
     except KeyboardInterrupt:
         output = getattr(arguments, 'output', '')
         hint = {'train': f'; go on with: anytime train --resume --output {output}',

@@ -6,7 +6,7 @@ from anytime_perception.runner_names import PRECISIONS, RUNNERS
 from anytime_training import commands
 from anytime_training.data import DATASETS
 from anytime_training.shared_options import (
-    add_data, add_device, add_graph, integers, positive, rate)
+    add_data, add_device, add_graph, integers, place, positive, rate)
 from anytime_training.train_options import add_train
 
 
@@ -23,12 +23,14 @@ def make_parser() -> argparse.ArgumentParser:
         description='Write DIR/report.md with every table and figure of the paper that the runs '
                     "can fill, our numbers beside the paper's, and each table as CSV.")
     report.add_argument('runs', nargs='+', metavar='RUN', help='folders of runs, or of sweeps')
-    report.add_argument('--output', default='report', metavar='DIR', help='default: ./report')
+    report.add_argument('--output', type=place, default='report', metavar='DIR',
+                        help='default: ./report')
     report.set_defaults(command=commands.report)
     _add_ship(subparsers)
     _add_profile(subparsers)
     info = subparsers.add_parser('info', help='say what a model file holds')
-    info.add_argument('model', metavar='FILE')
+    info.add_argument('model', metavar='FILE_OR_RUN',
+                      help='a model file, or the folder of a run')
     info.add_argument('--json', action='store_true', help='print JSON')
     info.set_defaults(command=commands.info)
     _add_dataset(subparsers)
@@ -66,7 +68,7 @@ def _add_profile(subparsers) -> None:
     profile.add_argument('--precision', choices=PRECISIONS, default='float32')
     profile.add_argument('--images', type=positive, default=200, help='how many (%(default)s)')
     profile.add_argument('--rate', type=rate, default=30, help='images per second (%(default)s)')
-    profile.add_argument('--output', metavar='PATH',
+    profile.add_argument('--output', type=place, metavar='PATH',
                          help='of the files, less .json and .png (default: beside the model)')
     profile.set_defaults(command=commands.profile)
 
@@ -78,7 +80,8 @@ def _add_ship(subparsers) -> None:
                     'a card in Markdown: data, recipe, cost and quality of every exit, and the '
                     'commands that make it again.')
     ship.add_argument('run', metavar='RUN', help='folder of a finished run')
-    ship.add_argument('--output', required=True, metavar='FILE', help='NAME.safetensors')
+    ship.add_argument('--output', type=place, required=True, metavar='FILE',
+                      help='NAME.safetensors')
     ship.add_argument('--half', action='store_true',
                       help='weights as float16: half the size, and measured as such')
     ship.add_argument('--data', metavar='DIR',
@@ -95,7 +98,7 @@ def _add_sweep(subparsers) -> None:
         description='Train every combination, each in its own folder under DIR. Runs that are '
                     'complete are skipped and others go on from their checkpoints, so the same '
                     'command again picks up where it was stopped.')
-    sweep.add_argument('--output', required=True, metavar='DIR')
+    sweep.add_argument('--output', type=place, required=True, metavar='DIR')
     sweep.add_argument('--config', nargs='+', required=True, metavar='FILE',
                        help='JSON files of settings, or names of ours, such as n9-c32')
     sweep.add_argument('--seeds', type=integers, default=(0,), metavar='S[,S…]')
@@ -120,7 +123,7 @@ def _add_dataset(subparsers) -> None:
     kinds = dataset.add_subparsers(dest='dataset', required=True, metavar='NAME')
     for name in DATASETS:
         kind = kinds.add_parser(name, help='all of its images')
-        kind.add_argument('--output', required=True, metavar='DIR')
+        kind.add_argument('--output', type=place, required=True, metavar='DIR')
         kind.add_argument('--size', type=positive,
                           help='pixels a side (default: 8 for digits, else 32)')
         add_data(kind)
@@ -133,7 +136,7 @@ def _add_dataset(subparsers) -> None:
     bag.add_argument('--labels', required=True, metavar='CSV',
                      help='columns start,end,label: what was to be seen when, in seconds since '
                           'the recording began')
-    bag.add_argument('--output', required=True, metavar='DIR')
+    bag.add_argument('--output', type=place, required=True, metavar='DIR')
     bag.add_argument('--absolute', action='store_true',
                      help='the times of the labels are seconds since 1970')
     bag.add_argument('--gap', type=float, default=1.0, metavar='SECONDS',

@@ -65,10 +65,12 @@ def parse_vary(text: str) -> tuple[str, list[str]]:
 
     Raises
     ------
-    ValueError: for a text without '='.
+    ValueError: for a text without '=', or without values.
 
     """
     key, values = _split(text)
+    if not values.strip():
+        raise ValueError(f'{text!r} names no values, so nothing would be run')
     try:
         return key, [json.dumps(value) for value in json.loads(f'[{values}]')]
     except ValueError:

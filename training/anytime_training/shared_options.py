@@ -25,6 +25,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
                         help='fetch the data set into --data first')
 
 
+def place(text: str) -> str:
+    """Return the path of what is to be written, which an empty text is not; for argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError('it is empty; name the place to write to (a variable '
+                                         'of the shell that is not set?)')
+    return text
+
+
 def integers(text: str) -> tuple[int, ...]:
     """Return the numbers of a text like 1,3,7; for argparse."""
     try:

@@ -10,7 +10,7 @@ from anytime_training.card import card
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
 from anytime_training.run_data import load_to_measure, split
-from anytime_training.run_folder import CONFIG, DATA, MODEL
+from anytime_training.run_folder import CONFIG, DATA, MODEL, model_path
 from anytime_training.settings import read_config_file
 import torch
 
@@ -28,14 +28,20 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
 
     Raises
     ------
-    ValueError: for a run that is not finished, data that cannot be used or are not those that the
-        run was begun with, or weights that float16 cannot hold.
+    ValueError: for no run, one that is not finished, its own model as the output, data that cannot
+        be used or are not those that the run was begun with, or weights that float16 cannot hold.
     OSError: if a file cannot be written.
 
     """
     if output.suffix != '.safetensors':
         raise ValueError(f'the output is {output}; its name must end in .safetensors')
-    model = model_file.load(run / MODEL)
+    if not run.is_dir():
+        raise ValueError(f'{run} is no folder of a run, whose model could be shipped; anytime '
+                         'train makes one')
+    if output.resolve() == (run / MODEL).resolve():
+        raise ValueError(f"{output} is the run's own model, which would be lost; choose another "
+                         '--output')
+    model = model_file.load(model_path(run))
     config = TrainConfig.of(read_config_file(run / CONFIG))
     dataset, difference = load_to_measure(model, run, config.dataset, place or config.data)
     if difference:  # the test images of these may be among those that it was trained on

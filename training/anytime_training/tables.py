@@ -44,7 +44,7 @@ class Table:
 def _text(cell) -> str:
     if isinstance(cell, float):
         return '-' if math.isnan(cell) else f'{cell:.2f}'
-    return str(cell)
+    return str(cell).replace('|', '\\|')  # of names that are not ours
 
 
 def group(results: list, key: Callable) -> dict:

@@ -92,7 +92,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
         if odd:
             kept = f'; {path} holds epoch {done}' if done else ''
             raise TrainingDiverged(f'{odd[0]} in epoch {done + 1}{kept}. Train anew with a '
-                                   'smaller --lr')
+                                   'smaller --lr and another --output')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
         measured = [None] * len(network.exits)
         if due and distributed.is_main():

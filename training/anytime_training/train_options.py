@@ -12,7 +12,7 @@ from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
 from anytime_training.settings import assignment
-from anytime_training.shared_options import add_data, add_device, add_graph, integers
+from anytime_training.shared_options import add_data, add_device, add_graph, integers, place
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
@@ -26,7 +26,7 @@ def add_train(subparsers) -> None:
                     'left out are standard for the data set: for digits a small network in\n'
                     "under a minute on two cores, else the paper's. --config recipe is ours, and\n"
                     'the best to begin with.')
-    train.add_argument('--output', required=True, metavar='DIR',
+    train.add_argument('--output', type=place, required=True, metavar='DIR',
                        help='folder of the run: checkpoints, log, model')
     train.add_argument('--resume', action='store_true',
                        help='go on with the run in DIR (or start it, if there is none)')
