@@ -125,7 +125,8 @@ def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str
     Return the evaluation of `network` on `data`, on the device of both.
 
     With `carry` exits build on the answers before, see `anytime_perception.carried_answer`; with
-    `hysteresis` a class is held while no other is that many times as likely.
+    `hysteresis` a class is held while no other is that many times as likely. The network is left
+    in evaluation mode.
     """
     probable = predict(network, preprocessing, data, carry)
     return measure(network, probable, data.labels.cpu(), dataset, hysteresis)
