@@ -10,7 +10,7 @@ from anytime_perception.engine import AnytimeEngine
 from anytime_perception.model_file import load
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.decode import check_image, to_rgb
-from anytime_perception.ros.image_advice import IMAGE_TYPES
+from anytime_perception.ros.image_types import IMAGE_TYPES
 from anytime_perception.ros.messages import refinement_message
 from anytime_perception.ros.perception_node import PerceptionNode
 from anytime_perception.ros.qos import NEWEST

@@ -23,7 +23,7 @@ ARGUMENTS = {
     'image': ('image', 'Topic of the camera images.'),
     'speed': ('speed', "Topic of the robot's speed (TwistStamped), for speed_budgets."),
     'odometry': ('odometry', 'The same, where it is Odometry.'),
-    'image_transport': ('', 'raw or compressed.'),
+    'image_transport': ('', 'raw, compressed or match.'),
     'budget_ms': ('', 'How long an image may be refined, in ms from its arrival; '
                       '.inf: until complete.'),
     'name': ('anytime_perception', 'Name of the node.'),

@@ -8,6 +8,7 @@ from typing import Any
 from anytime_perception.ros import image_advice
 from anytime_perception.ros.event_callbacks import (SubscriptionEventCallbacks,
                                                     UnsupportedEventTypeError)
+from anytime_perception.ros.image_types import IMAGE_TYPES, TRANSPORTS
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -25,7 +26,7 @@ _FEWEST_IMAGES = 20  # that the share is of
 
 class CameraTopic:
     """
-    Receives the images of one topic, with the reliability that suits its publishers.
+    Receives the images of one topic, of the type and the reliability that suit its publishers.
 
     Publishers come and go. When they ask for another reliability, a second subscription is made,
     and the first goes only when `watch` is called next: until the second is connected, images
@@ -56,8 +57,8 @@ class CameraTopic:
         self._count_lost = count_lost
         self._warn = warn
         self._over = over
-        self._transport = node.get_parameter('image_transport').value
         self._subscriptions: list = []  # the newest last
+        self._transport = 'raw'         # of all of them
         self._reliability = ''          # of the newest
         self._made = 0                  # how many were made
         self._receiving = 0             # the newest that an image came through
@@ -74,7 +75,7 @@ class CameraTopic:
         if self._came + self._lost >= _FEWEST_IMAGES:
             self._explain_losses()
         now = time.monotonic()
-        if now > max(self.heard, self._explained) + _PATIENCE:
+        if self._subscriptions and now > max(self.heard, self._explained) + _PATIENCE:
             self._explained = now
             self._explain_silence()
 
@@ -97,16 +98,35 @@ class CameraTopic:
         return self._node.get_publishers_info_by_topic(self._name)
 
     def _suit(self) -> None:
-        reliability = self._node.get_parameter('reliability').value
-        if reliability == 'match':
-            kind = f'sensor_msgs/msg/{image_advice.IMAGE_TYPES[self._transport].__name__}'
-            offers = [info.qos_profile.reliability for info in self._publishers()
-                      if info.topic_type == kind]
-            # Without a publisher best effort, which will receive from the first there is.
-            reliability = 'reliable' if offers and all(
-                offer == ReliabilityPolicy.RELIABLE for offer in offers) else 'best_effort'
+        transport = self._fitting_transport()
+        if self._subscriptions and transport != self._transport:
+            # A process has one type for a topic until all that is of it is gone, which rclpy may
+            # put off until after this call: the other one is for the next look.
+            self.close()
+            self._reliability = ''
+            return
+        self._transport = transport
+        reliability = self._fitting_reliability()
         if reliability != self._reliability:
             self._subscribe(reliability)
+
+    def _fitting_transport(self) -> str:
+        transport = self._node.get_parameter('image_transport').value
+        if transport != 'match':
+            return transport
+        carried = {TRANSPORTS.get(info.topic_type) for info in self._publishers()} - {None}
+        # Without a publisher as before, since the one that has gone may come back.
+        return self._transport if not carried or self._transport in carried else carried.pop()
+
+    def _fitting_reliability(self) -> str:
+        reliability = self._node.get_parameter('reliability').value
+        if reliability != 'match':
+            return reliability
+        offers = [info.qos_profile.reliability for info in self._publishers()
+                  if TRANSPORTS.get(info.topic_type) == self._transport]
+        # Without a publisher best effort, which will receive from the first there is.
+        return 'reliable' if offers and all(
+            offer == ReliabilityPolicy.RELIABLE for offer in offers) else 'best_effort'
 
     def _subscribe(self, reliability: str) -> None:
         # Depth one: a queue would only hold images that are too old to be worth an answer.
@@ -116,7 +136,7 @@ class CameraTopic:
         self._reliability = reliability
         receive = functools.partial(self._receive, self._made)
         subscribe = functools.partial(
-            self._node.create_subscription, image_advice.IMAGE_TYPES[self._transport], self._name,
+            self._node.create_subscription, IMAGE_TYPES[self._transport], self._name,
             receive if _KNOWS_WHEN_SENT else functools.partial(receive, info={}), qos,
             # Reliability has a parameter of its own, which may change; these are declared once.
             qos_overriding_options=QoSOverridingOptions(

@@ -98,6 +98,8 @@ class ClassifyAction:
             if reason := why_not(running, goal.budget_ms):
                 raise ValueError(reason)
             budget = goal.budget_ms / 1e3
+        if not goal.image.width and not goal.image.height and not goal.compressed_image.data:
+            raise ValueError('the goal has no image: both image and compressed_image are empty')
         image = goal.image if goal.image.width or not goal.compressed_image.data \
             else goal.compressed_image
         check_image(image)

@@ -25,6 +25,7 @@ class Control:
 
     def _preempt(self, request: Preempt.Request, response: Preempt.Response) -> Preempt.Response:
         started = time.monotonic()
+        response.age_ms = math.nan
         if not self._node.active:
             response.message = why_not_active(self._node)
             return response

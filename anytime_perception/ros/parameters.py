@@ -95,8 +95,9 @@ PARAMETERS: dict[str, Spec] = {
         ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
         'turns.', Read.ACTIVATED),
     'image_transport': Spec(
-        'raw', 'Type of the image topic: raw (sensor_msgs/Image) or compressed '
-        '(sensor_msgs/CompressedImage).', Read.ACTIVATED, choices=('raw', 'compressed')),
+        'match', 'Type of the image topics: raw (sensor_msgs/Image), compressed '
+        '(sensor_msgs/CompressedImage), or match: for each topic the one that it carries, raw '
+        'before anybody publishes.', Read.ACTIVATED, choices=('match', 'raw', 'compressed')),
     'reliability': Spec(
         'match', 'QoS reliability of the image subscription. match: reliable while every '
         'publisher is, else best_effort, which receives from every publisher; it follows '

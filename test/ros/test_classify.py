@@ -76,7 +76,7 @@ def test_the_budget_of_a_goal_holds(perception, client):
 
 
 @pytest.mark.parametrize('goal, text', [
-    (Classify.Goal(), '0x0'),
+    (Classify.Goal(), 'has no image'),
     (Classify.Goal(image=image_message(encoding='purple8')[0]), 'purple8'),
     (Classify.Goal(image=image_message()[0], budget_ms=-3.0), 'budget_ms is -3.0'),
     (Classify.Goal(image=image_message()[0], budget_ms=1e-6), 'shorter than the first exit')])

@@ -82,6 +82,7 @@ def test_preempt_returns_the_newest_answer(perception, client):
     heard = client.listen(Refinement, f'{NAME}/refinements')
     response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request())
     assert not response.success and 'nothing was answered' in response.message
+    assert math.isnan(response.age_ms)
     send(client, image_message(stamp=3)[0])
     wait_for(lambda: finals(heard))
     response = client.call(Preempt, f'{NAME}/preempt', Preempt.Request())
