@@ -10,7 +10,9 @@ from anytime_perception.images.webcam import Webcam
 import cv2
 import numpy as np
 
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+SUFFIXES = ('.bmp', '.jfif', '.jpe', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff',
+            '.webp')
+UNREAD_SUFFIXES = ('.avif', '.gif', '.heic', '.heif', '.jxl')  # pictures, too, but not to OpenCV
 # Of a webcam's driver: one that is read and one that is filled. With one alone frames are lost
 # while it is read; the four that OpenCV asks for hold old ones where the reader is held up.
 _BUFFERS = 2

@@ -70,6 +70,17 @@ def test_a_picture_that_cannot_be_read_is_skipped_and_named(tmp_path):
     assert len(warnings) == 2 and 'broken.jpg' in warnings[0] and 'empty.png' in warnings[1]
 
 
+def test_kinds_of_pictures_that_are_not_read_are_named(tmp_path):
+    write_classes(tmp_path, {'a': 5, 'b': 5})
+    for name in ('a/1.HEIC', 'b/2.heic', 'b/3.gif'):
+        (tmp_path / name).touch()
+    (tmp_path / 'a' / '0.png').rename(tmp_path / 'a' / 'saved.jfif')
+    warnings = []
+    result = data.load('folder', str(tmp_path), size=8, warn=warnings.append)
+    assert len(result.train) + len(result.test) == 10
+    assert len(warnings) == 1 and '1 .gif, 2 .heic;' in warnings[0]
+
+
 def test_what_cannot_be_read_costs_no_other_image_its_place(tmp_path):
     write_recording(tmp_path, {'hall': 40, 'yard': 30})
     for path in ('hall/hall0/0003.png', 'hall/hall1/0019.png', 'yard/yard0/0000.png'):

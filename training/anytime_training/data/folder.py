@@ -1,10 +1,12 @@
 """One's own images: a folder for each class."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
 
-from anytime_perception.images.pictures import find_pictures, read_picture, SUFFIXES
+from anytime_perception.images.pictures import (
+    find_pictures, read_picture, SUFFIXES, UNREAD_SUFFIXES)
 from anytime_perception.images.preprocessing import square
 from anytime_training.data.image_set import ImageSet, stratified_split, TEST_FRACTION
 import torch
@@ -19,7 +21,7 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     which the last fifth of each class, in the order of their names, becomes the test images: where
     names tell the time, neighbours do not end up on both sides. Images may have any size: the
     largest centred square is scaled to `size` pixels a side. An image that cannot be read is
-    skipped and named through `warn`.
+    skipped and named through `warn`, and so are kinds of pictures that are not read.
 
     Raises
     ------
@@ -30,6 +32,7 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f'there is no folder {folder}; name one of class folders with --data')
+    _name_unread(folder, warn)
     splits = [_folders(folder / name) for name in ('train', 'test')]
     if not any(splits):
         class_ids = _subfolders(folder)
@@ -59,6 +62,14 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
 def _folders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir()
                   if entry.is_dir() and not entry.name.startswith('.')) if folder.is_dir() else []
+
+
+def _name_unread(folder: Path, warn) -> None:
+    kinds = Counter(file.suffix.lower() for file in folder.rglob('*'))
+    unread = [f'{kinds[suffix]} {suffix}' for suffix in UNREAD_SUFFIXES if kinds[suffix]]
+    if unread:
+        warn(f'left out pictures in {folder} of kinds that are not read: {", ".join(unread)}; '
+             'convert them to .png or .jpg')
 
 
 def _check_for_splits(folder: Path, class_ids: tuple[str, ...]) -> None:
