@@ -5,7 +5,6 @@ import copy
 import dataclasses
 import gc
 import math
-import signal
 import subprocess
 import sys
 import textwrap
@@ -358,20 +357,20 @@ def test_a_listener_that_would_end_the_program_closes_the_engine():
 
 
 def test_an_engine_that_is_interrupted_while_it_is_made_leaves_no_thread(monkeypatch):
-    go_on = threading.Event()
+    class Interrupted(Future):
+
+        def result(self, timeout=None):
+            raise KeyboardInterrupt
 
     def make(*arguments):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         assert go_on.wait(WAIT_SECONDS)
         return make_runner(*arguments)
+    go_on = threading.Event()
     monkeypatch.setattr(worker, 'make_runner', make)
+    monkeypatch.setattr(worker, 'Future', Interrupted)
     others = set(threading.enumerate())
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), runner='torch')
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8).eval(), runner='torch')
     thread, = set(threading.enumerate()) - others
     go_on.set()
     thread.join(WAIT_SECONDS)
