@@ -108,7 +108,10 @@ class CameraTopic:
         self._transport = transport
         reliability = self._fitting_reliability()
         if reliability != self._reliability:
-            self._subscribe(reliability)
+            try:
+                self._subscribe(reliability)
+            except RuntimeError as error:  # rclpy's; what is in the way may go, so look again
+                self._say('refused', image_advice.refused(self.full_name, self._transport, error))
 
     def _fitting_transport(self) -> str:
         transport = self._node.get_parameter('image_transport').value
@@ -133,7 +136,6 @@ class CameraTopic:
         qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=_RELIABILITY[reliability])
         self._made += 1
-        self._reliability = reliability
         receive = functools.partial(self._receive, self._made)
         subscribe = functools.partial(
             self._node.create_subscription, IMAGE_TYPES[self._transport], self._name,
@@ -148,6 +150,7 @@ class CameraTopic:
         except UnsupportedEventTypeError:  # a middleware that does not tell
             subscription = subscribe(event_callbacks=SubscriptionEventCallbacks(**events))
         self._subscriptions.append(subscription)
+        self._reliability = reliability
 
     def _receive(self, number: int, message: Image | CompressedImage, info: dict) -> None:
         """Take a message that came through subscription `number`."""

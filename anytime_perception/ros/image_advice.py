@@ -19,6 +19,12 @@ def incompatible(name: str, kind: QoSPolicyKind) -> str:
             f'asks for ({policy}); {advice}')
 
 
+def refused(name: str, transport: str, error: Exception) -> str:
+    """Return what to do where the middleware makes no subscription to the topic `name`."""
+    return (f'{name} cannot be received as {transport} images at present ({error}); where another '
+            'node in this process has that topic with another type, give it a process of its own')
+
+
 def losses(name: str, lost: int, sent: int) -> str:
     """Return what to do where `lost` of the `sent` images of the topic `name` did not come."""
     return (f'{lost} of the last {sent} images of {name} were lost on the way, as large ones are '

@@ -202,6 +202,23 @@ def test_each_topic_has_the_type_that_it_carries(perception, client, said):
     assert not about(said, 'carries')
 
 
+def test_a_type_that_the_process_has_otherwise_is_no_end(perception, client, said):
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    listener = client.create_subscription(Image, 'image', lambda _: None, 1)
+    perception()
+    message = compressed_message(cv2.imencode('.jpg', image_message()[1])[1])
+    with elsewhere(client) as other:
+        publisher = other.create_publisher(CompressedImage, 'image', 1)
+        wait_for(lambda: about(said, '/image cannot be received as compressed'))
+        client.destroy_subscription(listener)
+
+        def once():
+            publisher.publish(message)
+            return finals(heard)
+        wait_for(once)
+    assert len(about(said, 'cannot be received')) == 1
+
+
 def test_a_silent_publisher_is_explained_once(perception, client, said, impatient):
     client.create_publisher(Image, 'image', 1)
     node = perception()
