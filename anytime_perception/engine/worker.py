@@ -139,7 +139,8 @@ class Worker:
         """
         self._close_entry()
         atexit.unregister(self.close)
-        self._thread.join(_END_SECONDS)
+        if self._thread.ident is not None:  # else it could not be started
+            self._thread.join(_END_SECONDS)
         if self._thread.is_alive():
             raise TimeoutError(
                 f'the image in flight has not come to an end for {_END_SECONDS:g} s (a decoder, a '

@@ -377,6 +377,14 @@ def test_an_engine_that_is_interrupted_while_it_is_made_leaves_no_thread(monkeyp
     assert not thread.is_alive()
 
 
+def test_why_there_is_no_thread_for_an_engine_is_said(monkeypatch):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(threading.Thread, 'start', start)
+    with pytest.raises(RuntimeError, match='new thread'):
+        AnytimeEngine(AnytimeNetwork(1, 2, 3, input_size=8))
+
+
 def test_nobody_waits_for_an_engine_whose_thread_was_told_to_end(monkeypatch):
     def make_runner(*_):
         sys.exit(3)
