@@ -18,9 +18,11 @@ UNREAD_SUFFIXES = ('.avif', '.gif', '.heic', '.heif', '.jxl')  # pictures, too, 
 _BUFFERS = 2
 
 
-def find_pictures(source: str | Path) -> list[Path]:
+def find_pictures(source: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """
     Return the picture files at `source`, a file or a folder of any depth, sorted.
+
+    By default those that can be read, else those whose names end in one of `suffixes`.
 
     Numbers in names count as such, so 10.png follows 9.png: where names tell the time, so does the
     order. What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
@@ -29,7 +31,7 @@ def find_pictures(source: str | Path) -> list[Path]:
         return []  # and not those of the working directory, which a Path of it would be
     path = Path(source)
     found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
-    return sorted((file for file in found if file.suffix.lower() in SUFFIXES and not any(
+    return sorted((file for file in found if file.suffix.lower() in suffixes and not any(
         part.startswith('.') for part in file.relative_to(path).parts)), key=_by_number)
 
 

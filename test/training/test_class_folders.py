@@ -81,6 +81,19 @@ def test_kinds_of_pictures_that_are_not_read_are_named(tmp_path):
     assert len(warnings) == 1 and '1 .gif, 2 .heic;' in warnings[0]
 
 
+def test_kinds_are_named_of_pictures_in_classes_that_are_not_hidden(tmp_path):
+    write_classes(tmp_path / 'pictures', {'a': 5, 'b': 5})
+    (tmp_path / 'pictures' / 'a' / '.thumbnails').mkdir()
+    (tmp_path / 'pictures' / 'a' / '.thumbnails' / '0.gif').touch()
+    (tmp_path / 'pictures' / 'a.gif').touch()
+    (tmp_path / 'pictures' / 'b').rename(tmp_path / 'elsewhere')
+    (tmp_path / 'pictures' / 'b').symlink_to(tmp_path / 'elsewhere')
+    (tmp_path / 'elsewhere' / '1.heic').touch()
+    warnings = []
+    data.load('folder', str(tmp_path / 'pictures'), size=8, warn=warnings.append)
+    assert len(warnings) == 1 and 'not read: 1 .heic;' in warnings[0]
+
+
 def test_what_cannot_be_read_costs_no_other_image_its_place(tmp_path):
     write_recording(tmp_path, {'hall': 40, 'yard': 30})
     for path in ('hall/hall0/0003.png', 'hall/hall1/0019.png', 'yard/yard0/0000.png'):

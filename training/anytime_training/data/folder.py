@@ -32,11 +32,11 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f'there is no folder {folder}; name one of class folders with --data')
-    _name_unread(folder, warn)
     splits = [_folders(folder / name) for name in ('train', 'test')]
     if not any(splits):
         class_ids = _subfolders(folder)
         _check_for_splits(folder, class_ids)
+        _name_unread(folder, [folder / class_id for class_id in class_ids], warn)
         files, labels = _find(folder, class_ids)
         # Split before they are read, so that nothing is in memory twice.
         train, test = (_read([files[index] for index in part.tolist()], labels[part], size, warn)
@@ -52,6 +52,8 @@ def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet,
     if unknown:
         raise ValueError(f'{folder / "test"} has classes that {folder / "train"} lacks: '
                          f'{", ".join(unknown)}')
+    _name_unread(folder, [folder / part / class_id for part in ('train', 'test')
+                          for class_id in class_ids], warn)
     found = [_find(folder / part, class_ids) for part in ('train', 'test')]
     train, test = (_read(files, labels, size, warn) for files, labels in found)
     _check_classes(train, class_ids, folder / 'train', 'training')
@@ -64,8 +66,9 @@ def _folders(folder: Path) -> list[str]:
                   if entry.is_dir() and not entry.name.startswith('.')) if folder.is_dir() else []
 
 
-def _name_unread(folder: Path, warn) -> None:
-    kinds = Counter(file.suffix.lower() for file in folder.rglob('*'))
+def _name_unread(folder: Path, classes: list[Path], warn) -> None:
+    kinds = Counter(file.suffix.lower() for class_folder in classes
+                    for file in find_pictures(class_folder, UNREAD_SUFFIXES))
     unread = [f'{kinds[suffix]} {suffix}' for suffix in UNREAD_SUFFIXES if kinds[suffix]]
     if unread:
         warn(f'left out pictures in {folder} of kinds that are not read: {", ".join(unread)}; '
