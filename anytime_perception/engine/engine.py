@@ -183,7 +183,8 @@ class AnytimeEngine:
             called with the exception if the image could not be prepared or run.
         stream :
             what the image comes from, anything but None; it replaces the one of the same stream
-            that still waits.
+            that still waits. Of each stream the newest answer is kept until `reset`, so there
+            should be few: one for each camera, and not one for each image.
         exclusive :
             taken before the images of other streams, and none of them stops it; one of those has
             a turn after it.

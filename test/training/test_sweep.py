@@ -100,7 +100,7 @@ def test_values_may_be_words_numbers_or_lists(tmp_path):
 
 
 @pytest.mark.parametrize('options', [['--vary', 'epoch=1,2'], ['--vary', 'epochs'],
-                                     ['--vary', 'epochs='],
+                                     ['--vary', 'epochs='], ['--vary', 'epochs=1,'],
                                      ['--set', 'lr=-1'], ['--devices', 'cuda:99'],
                                      ['--vary', 'strategy=aann,none', '--set', 'tau=2']])
 def test_mistakes_show_before_anything_runs(tmp_path, capsys, options):

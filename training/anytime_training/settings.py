@@ -65,12 +65,12 @@ def parse_vary(text: str) -> tuple[str, list[str]]:
 
     Raises
     ------
-    ValueError: for a text without '=', or without values.
+    ValueError: for a text without '=', or with an empty value.
 
     """
     key, values = _split(text)
-    if not values.strip():
-        raise ValueError(f'{text!r} names no values, so nothing would be run')
+    if not all(value.strip() for value in values.split(',')):
+        raise ValueError(f'{text!r} has an empty value; separate values by one comma')
     try:
         return key, [json.dumps(value) for value in json.loads(f'[{values}]')]
     except ValueError:
