@@ -11,6 +11,7 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_training.architecture import Architecture
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
+from anytime_training.markdown import cell
 from anytime_training.recipes import recipe
 from anytime_training.settings import assignment
 
@@ -50,9 +51,9 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 |---|---|
 | file | {size / 1e6:.2f} MB, weights in {'float16' if options['--half'] else 'float32'} |
 | SHA-256 | `{model.sha256}` |
-| data | {_cell(options['--data-note'] or NOTES[config.dataset])} |
-| trained on | {_count(train_images)} of {_cell(evaluation.dataset)} |
-| measured on | {evaluation.images} test images of {_cell(evaluation.dataset)}, with the weights \
+| data | {cell(options['--data-note'] or NOTES[config.dataset])} |
+| trained on | {_count(train_images)} of {cell(evaluation.dataset)} |
+| measured on | {evaluation.images} test images of {cell(evaluation.dataset)}, with the weights \
 in this file |
 | recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
 {recipe(config) or 'else the standard one'} |{_teacher(config)}
@@ -87,11 +88,6 @@ On other machines rounding differs, and so do the last digits of the numbers abo
 """
 
 
-def _cell(text: str) -> str:
-    """Return `text`, which is not ours, as it can stand in a table of Markdown."""
-    return ' '.join(text.split()).replace('|', '\\|')
-
-
 def _few(class_ids: tuple[str, ...]) -> str:
     shown = ', '.join(class_ids[:10])
     return shown if len(class_ids) <= 10 else f'{shown}, …'
@@ -104,7 +100,7 @@ def _count(train_images: int | None) -> str:
 
 def _teacher(config: TrainConfig) -> str:
     name, sha256 = Path(config.teacher).name, config.teacher_sha256
-    return f'\n| learned from | {_cell(name)}, SHA-256 `{sha256}` |' if name else ''
+    return f'\n| learned from | {cell(name)}, SHA-256 `{sha256}` |' if name else ''
 
 
 def _answers(carry: tuple[float, ...]) -> str:

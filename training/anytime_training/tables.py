@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import io
 import math
 
-from anytime_training import paper
+from anytime_training import markdown, paper
 from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
 from anytime_training.optimal import optimal_metrics, optimal_plus_metrics
 from anytime_training.phases import ONE_BY_ONE
@@ -44,7 +44,7 @@ class Table:
 def _text(cell) -> str:
     if isinstance(cell, float):
         return '-' if math.isnan(cell) else f'{cell:.2f}'
-    return str(cell).replace('|', '\\|')  # of names that are not ours
+    return markdown.cell(str(cell))
 
 
 def group(results: list, key: Callable) -> dict:
