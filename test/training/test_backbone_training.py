@@ -59,7 +59,7 @@ def test_camera_images_are_standard_for_a_backbone():
 def test_it_starts_from_pretrained_weights(pretrained):
     state = torch.load(pretrained, weights_only=True)
     config = TrainConfig.of({'backbone': 'resnet18', 'input_size': 16})
-    with_weights, without = (new_network(config, 0, 2, 1, 0, start).state_dict()
+    with_weights, without = (new_network(config, 0, 2, 0, start).state_dict()
                              for start in (state, None))
     name = 'stages.0.trunk.0.weight'
     assert torch.equal(with_weights[name], state['conv1.weight'])
@@ -170,3 +170,15 @@ def test_mistakes_are_explained_and_leave_nothing(tmp_path, capsys, monkeypatch,
     message = capsys.readouterr().err
     assert message.count('\n') == 1 and said in message
     assert not (tmp_path / 'run').exists()
+
+
+def test_a_backbone_that_was_trained_here_is_gone_on_from(pictures, tmp_path):
+    assert run(tmp_path / 'before', pictures, '--epochs', '1') == 0
+    assert cli.main(['train', '--output', str(tmp_path / 'after'), '--dataset', 'folder', '--data',
+                     str(pictures), '--device', 'cpu', '--quiet', '--epochs', '1', '--lr', '1e-12',
+                     '--pretrained', str(tmp_path / 'before')]) == 0
+    before, after = (model_file.load(tmp_path / name / 'model.safetensors')
+                     for name in ('before', 'after'))
+    assert after.network.config == before.network.config
+    for one, other in zip(before.network.parameters(), after.network.parameters()):
+        torch.testing.assert_close(one, other)

@@ -261,7 +261,7 @@ def test_members_of_a_late_sequence_answer_only_where_they_are_deeper(tmp_path):
 def test_members_of_a_sequence_have_one_period_or_each_its_own():
     def depths(period):
         config = TrainConfig(units_per_block=(1, 2, 3), channels=2, input_size=8, period=period)
-        return [[stage.depth for stage in new_network(config, number, 10, 1, 0).exits]
+        return [[stage.depth for stage in new_network(config, number, 10, 0).exits]
                 for number in range(3)]
     assert depths((3,)) == [[3], [3, 6], [3, 6, 9]]
     assert depths((1, 2, 4)) == [[1, 2, 3], [2, 4, 6], [1, 5, 9]]

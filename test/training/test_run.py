@@ -90,7 +90,7 @@ def test_a_run_is_calibrated_on_what_it_holds_back(tmp_path):
     assert train(tmp_path, '--set', 'calibrate=true', '--set', 'average=0') == 0
     model = model_file.load(tmp_path / 'model.safetensors')
     config = TrainConfig.of(read_config_file(tmp_path / 'config.json'))
-    network = new_network(config, 0, 10, 1, 0)
+    network = new_network(config, 0, 10, 0)
     network.load_state_dict(load_checkpoint(tmp_path / 'n1' / 'checkpoint.pt')['network'])
     kept, held_back = split(config, data.load('digits', size=8))
     torch.testing.assert_close(model.preprocessing.mean, kept.train.mean())

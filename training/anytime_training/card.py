@@ -56,7 +56,7 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 | measured on | {evaluation.images} test images of {cell(evaluation.dataset)}, with the weights \
 in this file |
 | recipe | {config.strategy}, {config.weights} weights, mode {config.mode}; \
-{recipe(config) or 'else the standard one'} |{_teacher(config)}
+{recipe(config) or 'else the standard one'} |{_adopted(config)}
 | answers | {_answers(model.carry)} |
 
 ## Quality
@@ -98,9 +98,15 @@ def _count(train_images: int | None) -> str:
             f'{train_images} training images')
 
 
-def _teacher(config: TrainConfig) -> str:
-    name, sha256 = Path(config.teacher).name, config.teacher_sha256
-    return f'\n| learned from | {cell(name)}, SHA-256 `{sha256}` |' if name else ''
+def _adopted(config: TrainConfig) -> str:
+    return ''.join(
+        f'\n| {words} | {cell(Path(file).name)}, SHA-256 `{sha256}` |' for words, file, sha256 in (
+            ('started from', config.pretrained, config.pretrained_sha256),
+            ('learned from', config.teacher, config.teacher_sha256)) if sha256)
+
+
+def _pretrained(config: TrainConfig) -> str:
+    return Path(config.pretrained).name if config.pretrained_sha256 else 'WEIGHTS.pth'
 
 
 def _answers(carry: tuple[float, ...]) -> str:
@@ -138,7 +144,7 @@ def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | No
     """Return the commands for the same model, less what is no one else's: where files are."""
     standard = config.standard()
     run = f'runs/{Path(name).stem}'
-    places = {'data': Path(config.data).name, 'pretrained': 'WEIGHTS.pth',
+    places = {'data': Path(config.data).name, 'pretrained': _pretrained(config),
               'teacher': Path(config.teacher).name}
     words = ['anytime', 'train', '--dataset', config.dataset]
     if config.backbone:

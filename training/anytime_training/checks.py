@@ -89,6 +89,7 @@ def check_use(config: 'TrainConfig') -> None:
         'distillation': (not one_by_one or config.teacher, f'{together}, or there is a teacher'),
         'teacher': (config.distillation, 'distillation is above 0'),
         'teacher_sha256': (config.teacher, 'there is a teacher'),
+        'pretrained_sha256': (config.pretrained, 'there is a pretrained model'),
         'gradient_equilibrium': (not one_by_one, together),
         'strategy': (not one_by_one or config.strategy == 'none', together),
         'weights': (not one_by_one, together),
@@ -121,9 +122,6 @@ def _check_network(config: 'TrainConfig') -> None:
                              'so undoes trained weights; train the backbone '
                              f'{config.backbone} by sgd')
         return
-    if config.pretrained:
-        raise ValueError(f'pretrained is {config.pretrained!r}, but only backbones have '
-                         f'such weights; name one of {", ".join(BACKBONES)}')
     if not config.units_per_block:
         raise ValueError('units_per_block is empty; it must name at least one network')
     if 0 in config.units_per_block or list(config.depths) != sorted(set(config.depths)):

@@ -20,18 +20,20 @@ from anytime_training.run import execute_run
 from anytime_training.run_data import load_to_measure
 from anytime_training.run_folder import CONFIG, MODEL, model_path, start_run
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
+from anytime_training.started import settings_of
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
 
 def train(arguments: Namespace) -> None:
     """Start a run, or go on with one."""
-    values = read_config_file(arguments.config) if arguments.config else {}
+    given = {}
     for field in dataclasses.fields(TrainConfig):
-        given = getattr(arguments, field.name, None)
-        if given is not None:
-            values[field.name] = given
+        value = getattr(arguments, field.name, None)
+        if value is not None:
+            given[field.name] = value
     for text in arguments.set:
-        values.update(parse_assignment(text))
+        given.update(parse_assignment(text))
+    values = settings_of(read_config_file(arguments.config) if arguments.config else {}, given)
     folder = Path(arguments.output)
     with distributed.joined(arguments.device) as device:
         # The other processes find the run that the main one has just started.

@@ -28,8 +28,12 @@ class TrainConfig:
         sequence (EANN), one network each.
     channels, period, input_size: the paper's c, or a list of the channels that each block has; the
         paper's s (one for all networks, or one for each); and pixels a side.
-    backbone, pretrained: torchvision's network to put exits on in place of the paper's ('' for
-        that), which has no units_per_block and channels; and a file of torchvision's weights.
+    backbone: torchvision's network to put exits on in place of the paper's ('' for that), which
+        has no units_per_block and channels.
+    pretrained: model file, or folder of its run, that the network starts from and has its shape
+        of, see started.py; or a file of torchvision's weights for a backbone.
+    pretrained_sha256: of that model file; where it is given, the file must be the one, else it is
+        noted.
     side_channels: of a pyramid's side network, for each block but the first; a network that has
         them is a pyramid, see `anytime_perception.networks.pyramid`.
     late_exits: members of a sequence answer only where they are deeper than the one before.
@@ -79,6 +83,7 @@ class TrainConfig:
     input_size: int = 32
     backbone: str = ''
     pretrained: str = ''
+    pretrained_sha256: str = ''
     mode: str = 'joint'
     weights: str = 'sieve'
     weights_base: float = 2.0

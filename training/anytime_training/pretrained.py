@@ -1,7 +1,7 @@
-"""Weights that a backbone starts from, and the preprocessing that they were trained with."""
+"""Weights of torchvision that a backbone starts from, and their preprocessing."""
 
 from anytime_perception.images.preprocessing import Preprocessing
-from anytime_perception.networks import AnytimeBackbone
+from anytime_perception.networks import AnytimeBackbone, BACKBONES
 from anytime_training.config import TrainConfig
 import torch
 from torch import Tensor
@@ -45,7 +45,15 @@ def check_backbone(config: TrainConfig) -> None:
 
     To be called before a run starts: a mistake shall not leave half a run behind.
     """
+    if config.pretrained_sha256:
+        raise ValueError(f'pretrained_sha256 is {config.pretrained_sha256}, which has a use only '
+                         f'for a model file, named .safetensors, and pretrained is '
+                         f'{config.pretrained!r}; leave it out')
     if not config.backbone:
+        if config.pretrained:
+            raise ValueError(f'pretrained is {config.pretrained!r}, which is neither a model '
+                             'file, named .safetensors, nor the folder of a run; and only a '
+                             f"backbone starts from torchvision's weights: {', '.join(BACKBONES)}")
         return
     weights = load_pretrained(config.pretrained)
     try:

@@ -56,6 +56,8 @@ def _text(name: str, value) -> str:
         return 'pretrained'  # not where the weights were
     if name == 'teacher_sha256':
         return f'teacher {value[:8]}'  # another file of the same name is another teacher
+    if name == 'pretrained_sha256':
+        return f'from {value[:8]}'
     words = name.replace('_', ' ')
     if isinstance(value, bool):
         return words if value else f'no {words}'

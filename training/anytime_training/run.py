@@ -6,6 +6,7 @@ from anytime_perception import model_file
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
+from anytime_training.adopted import copy_path, load_adopted
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import TrainConfig
 from anytime_training.device import fitting_threads, flushed_denormals
@@ -15,6 +16,7 @@ from anytime_training.pretrained import load_pretrained, preprocessing_of_imagen
 from anytime_training.random_state import derived_seed
 from anytime_training.run_data import load_data
 from anytime_training.run_folder import EVALUATION, MODEL
+from anytime_training.started import start
 from anytime_training.strategies import make_weights
 from anytime_training.teacher import load_teacher, Teacher
 from anytime_training.train import CHECKPOINT, new_network, train_network
@@ -44,18 +46,22 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     torch.backends.cudnn.deterministic = True
     dataset, calibration, learned = distributed.main_first(
         lambda: load_data(folder, config, download))
-    preprocessing = (preprocessing_of_imagenet(config.input_size) if config.backbone else
-                     Preprocessing(config.input_size, dataset.train.mean(), SCALE))
+    before = None if not config.pretrained_sha256 else load_adopted(
+        copy_path(folder, 'pretrained'), 'pretrained')
+    preprocessing = before.preprocessing if before else (
+        preprocessing_of_imagenet(config.input_size) if config.backbone else
+        Preprocessing(config.input_size, dataset.train.mean(), SCALE))
     train, held_out = dataset.train.to(device), dataset.test.to(device)
     teacher = None if not config.teacher else Teacher(
         load_teacher(folder, dataset.class_ids), preprocessing, device)
     networks = []
     for number, name in enumerate(config.names):
-        first_exit = networks[-1].depth + 1 if config.late_exits and networks else 1
         seed = _network_seed(config, number)
         started = (folder / name / CHECKPOINT).exists()
-        network = new_network(config, number, len(dataset.class_ids), first_exit, seed,
-                              None if started else load_pretrained(config.pretrained))
+        weights = None if started or before else load_pretrained(config.pretrained)
+        network = new_network(config, number, len(dataset.class_ids), seed, weights)
+        if before and not started:
+            start(network, number, before, dataset.class_ids)
         weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)
         network.to(device)
         distributed.synchronise(network)

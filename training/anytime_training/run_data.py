@@ -6,11 +6,12 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.files import write_json
 from anytime_training import data, distributed
+from anytime_training.adopted import check_learned, copy_path, load_adopted, WORDS
 from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.run_folder import CONFIG, DATA
 from anytime_training.settings import read_config_file
-from anytime_training.teacher import check_learned, load_teacher, TEACHER
+from anytime_training.teacher import load_teacher
 from anytime_training.train import CHECKPOINT
 from tqdm import tqdm
 
@@ -100,11 +101,14 @@ def load_data(folder: Path, config: TrainConfig,
         if config.teacher:
             teacher = load_teacher(folder, dataset.class_ids)
             if new:
-                check_learned(teacher, config, learned)
+                check_learned(teacher, 'teacher', config, learned)
+        if config.pretrained_sha256 and new:
+            before = load_adopted(copy_path(folder, 'pretrained'), 'pretrained')
+            check_learned(before, 'pretrained', config, learned)
     except ValueError:
-        if new:
-            for name in (CONFIG, TEACHER):  # so that it can be started with others
-                (folder / name).unlink(missing_ok=True)
+        if new:  # so that it can be started with others
+            for path in (folder / CONFIG, *(copy_path(folder, role) for role in WORDS)):
+                path.unlink(missing_ok=True)
         raise
     if not path.exists():
         write_json(path, known)

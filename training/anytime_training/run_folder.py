@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 from anytime_perception.files import write_json
+from anytime_training.adopted import adopt, load_adopted
 from anytime_training.checks import check_use
 from anytime_training.config import TrainConfig
 from anytime_training.pretrained import check_backbone
 from anytime_training.settings import read_config_file
-from anytime_training.teacher import adopt, check_teacher
+from anytime_training.started import check_start, is_model, NETWORK, network_settings
+from anytime_training.teacher import check_teacher
 from anytime_training.train import CHECKPOINT
 
 CONFIG, DATA, MODEL, EVALUATION = ('config.json', 'data.json', 'model.safetensors',
@@ -42,9 +44,26 @@ def model_path(path: str | Path) -> Path:
 def check_new(config: TrainConfig) -> None:
     """Raise ValueError for mistakes that show before a run with `config` starts."""
     check_use(config)
-    check_backbone(config)
+    if is_model(config.pretrained):
+        check_start(model_path(config.pretrained), config)
+    else:
+        check_backbone(config)
     if config.teacher:
         check_teacher(model_path(config.teacher), config)
+
+
+def configuration(values: dict, stored: TrainConfig | None = None) -> TrainConfig:
+    """
+    Return the configuration that `values` are of.
+
+    That of a network that starts from a model's has its shape: from its file, or from the
+    configuration that is `stored` in the folder of a run.
+    """
+    shape = {}
+    if is_model(path := TrainConfig.typed(values).get('pretrained', '')):
+        shape = ({key: getattr(stored, key) for key in NETWORK} if stored else
+                 network_settings(load_adopted(model_path(path), 'pretrained')))
+    return TrainConfig.of({**shape, **values})
 
 
 def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
@@ -63,10 +82,13 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     """
     path = folder / CONFIG
     if not path.exists():
-        config = TrainConfig.of(values)
+        config = configuration(values)
         check_new(config)
-        if config.teacher:
-            config = replace(config, teacher_sha256=adopt(model_path(config.teacher), folder))
+        for role, file in (('pretrained', is_model(config.pretrained) and config.pretrained),
+                           ('teacher', config.teacher)):
+            if file:
+                found = adopt(model_path(file), folder, role)
+                config = replace(config, **{f'{role}_sha256': found})
         write_json(path, config.to_dict())
         return config
     if not resume:
@@ -94,6 +116,7 @@ def changed_setting(before: TrainConfig, values: dict) -> str:
     given may be any.
     """
     had = before.to_dict()
-    free = {'data', *(() if values.get('teacher_sha256') else ('teacher_sha256',))}
+    free = {'data', *(key for key in ('pretrained_sha256', 'teacher_sha256')
+                      if not values.get(key))}
     return next((f'{key} {had[key]!r}, not {value!r}' for key, value in values.items()
                  if key not in free and had[key] != value), '')

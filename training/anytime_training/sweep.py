@@ -11,8 +11,10 @@ import time
 
 from anytime_training.config import TrainConfig
 from anytime_training.device import shared_cpu
-from anytime_training.run_folder import changed_setting, check_new, CONFIG, is_complete
+from anytime_training.run_folder import (
+    changed_setting, check_new, CONFIG, configuration, is_complete)
 from anytime_training.settings import parse_assignment, read_config_file
+from anytime_training.started import settings_of
 
 _POLL_S = 0.2
 _PATIENCE_S = 10.0  # with a run that was told to stop
@@ -81,18 +83,17 @@ def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
                              f'{taken[job.folder].config} and {job.config}; rename one of the '
                              'files, or name each value once')
         taken[job.folder] = job
-        values = read_config_file(job.config)
+        given: dict = {}
         for setting in job.settings:
-            values.update(parse_assignment(setting))
-        config = TrainConfig.of(values)
+            given.update(parse_assignment(setting))
+        values = settings_of(read_config_file(job.config), given)
+        path = job.folder / CONFIG
+        stored = TrainConfig.of(read_config_file(path)) if path.exists() else None
+        config = configuration(values, stored)
         configs.append(config)
-        stored = job.folder / CONFIG
-        if not stored.exists():
+        if stored is None:
             check_new(config)
-            continue
-        difference = changed_setting(
-            TrainConfig.of(read_config_file(stored)), config.to_dict())
-        if difference:
+        elif difference := changed_setting(stored, config.to_dict()):
             raise ValueError(f'the run in {job.folder} has {difference}, so it is of another '
                              'experiment; choose another --output')
     return configs

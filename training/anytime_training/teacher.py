@@ -5,20 +5,15 @@ It is asked about the very images that are learned from, varied as they are (Bey
 2022).
 """
 
-import hashlib
 from pathlib import Path
-import shutil
 
-from anytime_perception import model_file
-from anytime_perception.files import write_atomically
 from anytime_perception.images.preprocessing import Preprocessing
-from anytime_training import data
+from anytime_perception.model import Model
+from anytime_training.adopted import check_adopted, copy_path, load_adopted
 from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 import torch
 from torch import Tensor
-
-TEACHER = 'teacher.safetensors'  # its copy in the folder of a run, so that this can go on anywhere
 
 
 def check_teacher(path: Path, config: TrainConfig) -> None:
@@ -27,48 +22,21 @@ def check_teacher(path: Path, config: TrainConfig) -> None:
 
     To be called before it starts: a mistake shall not leave half a run behind.
     """
-    model = _load(path)
-    size, sha256, recipe = model.preprocessing.size, model.sha256, model.recipe
+    model = check_adopted(path, 'teacher', config)
+    size, recipe = model.preprocessing.size, model.recipe
     if size != config.input_size:
         raise ValueError(f'the teacher {path} takes images of {size} pixels a side, but '
                          f'input_size is {config.input_size}; they must be the same')
-    if config.teacher_sha256 not in ('', sha256):
-        raise ValueError(f'the teacher {path} has the SHA-256 {sha256}, but teacher_sha256 is '
-                         f'{config.teacher_sha256}; name the file that this is of, or leave it '
-                         'out')
     if recipe.get('weights') == 'optimal' and recipe.get('exit_share') != 1:
         raise ValueError(f'the teacher {path} is OPT of an exit before its last, which has '
                          'learned nothing that it could teach; name another one')
-    if config.validation and recipe.get('dataset') == config.dataset and not recipe.get(
-            'validation'):
-        raise ValueError(f'the teacher {path} has learned from the images that --validation holds '
-                         'back here; train it with --validation, too')
 
 
-def adopt(path: Path, folder: Path) -> str:
-    """Copy the model file at `path` into `folder`, and return its SHA-256."""
-    copy = folder / TEACHER
-    write_atomically(copy, lambda temporary: shutil.copyfile(path, temporary))
-    return hashlib.sha256(copy.read_bytes()).hexdigest()
-
-
-def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> model_file.Model:
+def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> Model:
     """Return the teacher in `folder`; raise ValueError if it does not answer `class_ids`."""
-    model = _load(folder / TEACHER)
+    model = load_adopted(copy_path(folder, 'teacher'), 'teacher')
     check_classes('teacher', model.class_ids, class_ids)
     return model
-
-
-def check_learned(model: model_file.Model, config: TrainConfig, now: dict[str, str]) -> None:
-    """
-    Raise ValueError if the teacher `model` learned from other images under the name of today's.
-
-    `now` is the record of the data of a run with `config`, see data/fingerprint.py.
-    """
-    if difference := data.other_images(model.recipe, config.dataset, now):
-        raise ValueError(f'the teacher may have learned from the test images: {difference}. Train '
-                         'it anew on these, or give their folder another name if it has seen none '
-                         'of their test images')
 
 
 class Teacher:
@@ -83,7 +51,7 @@ class Teacher:
 
     """
 
-    def __init__(self, model: model_file.Model, preprocessing: Preprocessing,
+    def __init__(self, model: Model, preprocessing: Preprocessing,
                  device: torch.device):
         self._network = model.network.to(device, memory_format=torch.channels_last)
         self._network.eval().requires_grad_(False)
@@ -107,10 +75,3 @@ class Teacher:
         for carry, alone in zip(self._carry, self._network(images * self._scale + self._shift)):
             answer = carry * answer + alone.float()
         return answer
-
-
-def _load(path: Path) -> model_file.Model:
-    try:
-        return model_file.load(path)
-    except ValueError as error:
-        raise ValueError(f'there is no teacher to learn from: {error}') from error

@@ -169,7 +169,7 @@ def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochR
             **per_exit('held_out_error', measured)}
 
 
-def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: int, seed: int,
+def new_network(config: TrainConfig, number: int, num_classes: int, seed: int,
                 pretrained: dict[str, Tensor] | None = None) -> StagedNetwork:
     """
     Return network `number` (from 0) of `config`, initialised from `seed`, else untrained.
@@ -177,6 +177,7 @@ def new_network(config: TrainConfig, number: int, num_classes: int, first_exit: 
     `pretrained` are weights for the trunk of a backbone, see pretrained.py.
     """
     period = config.period[number % len(config.period)]  # one for all, or one for each
+    first_exit = config.depths[number - 1] + 1 if config.late_exits and number else 1
     common = {'period': period, 'first_exit': first_exit, 'input_size': config.input_size}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))

@@ -51,8 +51,10 @@ def add_train(subparsers) -> None:
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
     train.add_argument('--backbone', choices=BACKBONES,
                        help="put exits on torchvision's network, in place of the paper's")
-    train.add_argument('--pretrained', metavar='FILE',
-                       help="state dict of torchvision's network, as torch.save writes it")
+    train.add_argument('--pretrained', metavar='FILE_OR_RUN',
+                       help='model file, or run, to go on from, of this network or for other '
+                            "classes, or, for a backbone, state dict of torchvision's, as "
+                            'torch.save writes it')
     train.add_argument('--teacher', metavar='FILE_OR_RUN',
                        help='model file, or run, of a better network for the same classes, from '
                             'whose answers all exits learn, by the share of --set distillation')
