@@ -19,8 +19,7 @@ _RELIABILITY = {'best_effort': ReliabilityPolicy.BEST_EFFORT,
                 'reliable': ReliabilityPolicy.RELIABLE}
 # Whether a subscription says when its messages were sent; on Humble none does.
 _KNOWS_WHEN_SENT = hasattr(Subscription, 'CallbackType')
-_PATIENCE = 5.0  # seconds without an image before that is worth a word
-_LOST_SHARE = 0.1    # of the images, from which on that is worth one
+_LOST_SHARE = 0.1  # of the images, from which on that is worth one
 _FEWEST_IMAGES = 20  # that the share is of
 
 
@@ -74,10 +73,10 @@ class CameraTopic:
         self._suit()
         if self._came + self._lost >= _FEWEST_IMAGES:
             self._explain_losses()
-        now = time.monotonic()
-        if self._subscriptions and now > max(self.heard, self._explained) + _PATIENCE:
+        now, patience = time.monotonic(), self._node.get_parameter('error_silence_s').value
+        if self._subscriptions and now > max(self.heard, self._explained) + patience:
             self._explained = now
-            self._explain_silence()
+            self._explain_silence(patience)
 
     def close(self) -> None:
         """Receive nothing any more."""
@@ -183,16 +182,13 @@ class CameraTopic:
             self._say('lost', image_advice.losses(self.full_name, self._lost, sent))
         self._came = self._lost = 0
 
-    def _explain_silence(self) -> None:
+    def _explain_silence(self, seconds: float) -> None:
         carried = {info.topic_type for info in self._publishers()}
-        self._say(*image_advice.silence(self._node, self._name, self._transport, carried,
-                                        _PATIENCE))
+        self._say(*image_advice.silence(self._node, self._name, self._transport, carried, seconds))
 
     def _end_silence(self, seconds: float) -> None:
-        # Of a camera that is as slow as that, silence is worth a word once and no more.
-        if seconds > self._node.get_parameter('error_silence_s').value:
-            self._over([f'{kind} {self._name}' for kind in image_advice.SILENCE],
-                       f'an image of {self.full_name} has come, after {seconds:.0f} s without')
+        self._over([f'{kind} {self._name}' for kind in image_advice.SILENCE],
+                   f'an image of {self.full_name} has come, after {seconds:.0f} s without')
 
     def _say(self, kind: str, text: str) -> None:
         """Warn of a thing of some kind, once for each topic."""
