@@ -48,7 +48,9 @@ def messages_page() -> str:
         sections += [
             f'### {path.stem}\n\n```\n{path.read_text().strip()}\n```\n' for path in files]
     return ('# Messages, services and actions\n\nAll of package `anytime_perception`; a planner '
-            'in C++ compiles against them like against any\nother interfaces.\n\n'
+            'in C++ compiles against them like against any\nother interfaces. Times are as ROS 2 '
+            'has them. Durations and ages are numbers of\nmilliseconds, named `…_ms`: budgets and '
+            'latencies are small.\n\n'
             + '\n'.join(sections))
 
 

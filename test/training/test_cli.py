@@ -284,3 +284,12 @@ def test_a_reader_that_has_enough_is_no_error():
                               env=environment(), stdout=pipe, stderr=subprocess.PIPE,
                               timeout=120)
     assert (done.returncode, done.stderr) == (1, b'')
+
+
+def test_a_data_set_that_is_not_named_is_said_once(tmp_path, capsys):
+    options = ['--epochs', '1', '--units-per-block', '1', '--channels', '4', '--quiet',
+               '--device', 'cpu']
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options]) == 0
+    assert 'the data set is digits' in capsys.readouterr().err
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *options, '--resume']) == 0
+    assert 'the data set' not in capsys.readouterr().err

@@ -35,10 +35,14 @@ def train(arguments: Namespace) -> None:
         given.update(parse_assignment(text))
     values = settings_of(read_config_file(arguments.config) if arguments.config else {}, given)
     folder = Path(arguments.output)
+    unsaid = 'dataset' not in values and not (folder / CONFIG).exists()
     with distributed.joined(arguments.device) as device:
         # The other processes find the run that the main one has just started.
         config = distributed.main_first(lambda: start_run(
             folder, values, arguments.resume or not distributed.is_main()))
+        if unsaid and distributed.is_main():
+            print(f'anytime train: the data set is {config.dataset}, as no --dataset is named',
+                  file=sys.stderr)
         with locked(folder) if distributed.is_main() else contextlib.nullcontext():
             evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet,
                                      arguments.graph)

@@ -71,6 +71,16 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+@contextlib.contextmanager
+def deterministic_convolutions() -> Iterator[None]:
+    """Have a GPU compute alike each time, so that a run that is resumed is as one that is not."""
+    before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
+
+
 def use_bfloat16(precision: str, device: torch.device, small: bool) -> bool:
     """
     Return whether a network runs in bfloat16 while it is trained.

@@ -162,7 +162,11 @@ def predict(network, preprocessing: Preprocessing, data: ImageSet,
 
 @torch.no_grad()
 def predict_logits(network, preprocessing: Preprocessing, data: ImageSet) -> Tensor:
-    """Return the logits (exits, N, classes) of every exit for every image, on their device."""
+    """
+    Return the logits (exits, N, classes) of every exit for every image, on their device.
+
+    It puts the network in evaluation mode.
+    """
     network.eval()
     batches = [torch.stack(network(preprocessing.normalise(pixels)))
                for pixels in data.images.split(fitting_batch(preprocessing.size))]

@@ -9,7 +9,8 @@ from anytime_training import data, distributed
 from anytime_training.adopted import copy_path, load_adopted
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import TrainConfig
-from anytime_training.device import fitting_threads, flushed_denormals
+from anytime_training.device import (
+    deterministic_convolutions, fitting_threads, flushed_denormals)
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
 from anytime_training.pretrained import load_pretrained, preprocessing_of_imagenet
@@ -27,6 +28,7 @@ SCALE = 128.0  # the divisor of the authors' code
 
 
 @flushed_denormals()
+@deterministic_convolutions()
 def execute_run(folder: Path, config: TrainConfig, device: torch.device, download: bool = False,
                 quiet: bool = False, graph: bool = True) -> Evaluation:
     """
@@ -42,8 +44,6 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     train.TrainingDiverged: when a loss or a weight is not finite.
 
     """
-    # Else a run that is resumed on a GPU would differ in the last bits from one that is not.
-    torch.backends.cudnn.deterministic = True
     dataset, calibration, learned = distributed.main_first(
         lambda: load_data(folder, config, download))
     before = None if not config.pretrained_sha256 else load_adopted(
@@ -58,8 +58,9 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     for number, name in enumerate(config.names):
         seed = _network_seed(config, number)
         started = (folder / name / CHECKPOINT).exists()
-        weights = None if started or before else load_pretrained(config.pretrained)
-        network = new_network(config, number, len(dataset.class_ids), seed, weights)
+        network = new_network(
+            config, number, len(dataset.class_ids), seed,
+            None if started or before else load_pretrained(config.pretrained))
         if before and not started:
             start(network, number, before, dataset.class_ids)
         weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)
