@@ -153,10 +153,13 @@ def test_a_model_that_it_cannot_start_from_leaves_no_run(network, learned, optio
     assert train(tmp_path / 'run') == 0
 
 
-def test_a_hash_is_of_a_model_file_only(tmp_path, capsys):
-    assert cli.main(['train', '--output', str(tmp_path / 'run'), *FAST, '--pretrained', 'w.pth',
-                     '--set', 'pretrained_sha256=abc']) == 2
-    assert 'only for a model file' in capsys.readouterr().err
+@pytest.mark.parametrize('settings, said', [
+    (['pretrained=w.pth', 'pretrained_sha256=abc'], 'only for a model file'),
+    (['pretrained=5'], 'pretrained is 5; it must be of type str'),
+    (['pretrained=w.pth'], 'neither a model file')])
+def test_what_is_no_model_is_explained(settings, said, tmp_path, capsys):
+    assert cli.main(['train', '--output', str(tmp_path / 'run'), *FAST, '--set', *settings]) == 2
+    assert said in capsys.readouterr().err.replace('\n', ' ')
 
 
 def test_a_sweep_starts_from_a_model_too(tmp_path, capsys):

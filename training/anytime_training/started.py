@@ -32,7 +32,7 @@ def settings_of(of_file: dict, given: dict) -> dict:
 
     Where a network starts from a model's, what the file says of it has no use.
     """
-    if is_model({**of_file, **given}.get('pretrained', '')):
+    if is_model(str({**of_file, **given}.get('pretrained', ''))):
         of_file = {key: value for key, value in of_file.items() if key not in NETWORK}
     return {**of_file, **given}
 
