@@ -1,0 +1,32 @@
+"""The training loop that the documentation shows."""
+
+from pathlib import Path
+import re
+
+from anytime_perception import model_file
+from anytime_perception.engine import AnytimeEngine
+import torch
+
+PAGE = Path(__file__).parents[2] / 'docs' / 'training.md'
+
+
+def test_it_learns_and_writes_a_model_that_the_engine_runs(tmp_path, monkeypatch):
+    code, = re.findall(r'```python\n(.*?)```', PAGE.read_text(encoding='utf-8'), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    draws = torch.Generator().manual_seed(0)
+
+    def batches():
+        for _ in range(12):
+            labels = torch.randint(2, (16,), generator=draws)
+            noise = torch.randint(100, (16, 3, 32, 32), generator=draws)
+            yield (noise + 150 * labels[:, None, None, None]).to(torch.uint8), labels
+    found = {'class_ids': ('dark', 'light'), 'batches': batches()}
+    exec(code, found)
+    assert found['errors'].max() < 0.2
+    model = model_file.load('model.safetensors')
+    with AnytimeEngine(model) as engine:
+        for brightness, name in ((40, 'dark'), (200, 'light')):
+            image = torch.full((32, 32, 3), brightness, dtype=torch.uint8).numpy()
+            answer = list(engine.refine(image))[-1]
+            assert model.class_ids[answer.class_index] == name
