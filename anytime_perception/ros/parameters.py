@@ -1,6 +1,8 @@
 """The node's parameters: names, defaults, ranges, when they are read, and what they mean."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+import difflib
 import enum
 import math
 from typing import Any
@@ -192,6 +194,19 @@ def declare_parameters(node: Node) -> None:
     """Declare every parameter of the perception node with its description and range."""
     for name, spec in PARAMETERS.items():
         node.declare_parameter(name, spec.default, spec.descriptor())
+
+
+def misspelt(node: Node) -> Iterator[str]:
+    """
+    Yield a text for every name that `node` was given a value for and that is nearly one of ours.
+
+    ROS 2 has no use for such a value, and does not say so.
+    """
+    # Not a public name of rclpy's; without it nothing is lost but the word.
+    for name in getattr(node, '_parameter_overrides', {}):
+        near = difflib.get_close_matches(name, PARAMETERS, n=1, cutoff=0.8)
+        if name not in PARAMETERS and near:
+            yield f'there is no parameter {name}, so its value has no use; is it {near[0]}?'
 
 
 def reason_against(name: str, value: Any) -> str:

@@ -18,6 +18,8 @@ class Settings:
     def __init__(self, node):
         self._node = node
         parameters.declare_parameters(node)
+        for text in parameters.misspelt(node):
+            node.get_logger().warning(text)
 
     def listen(self) -> None:
         """Look at changes from now on."""

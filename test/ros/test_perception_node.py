@@ -380,6 +380,12 @@ def test_parameters_that_cannot_change_now_say_why(perception, name, value, text
     assert node.get_parameter(name).value == before
 
 
+def test_a_misspelt_parameter_is_said_and_what_is_for_others_is_not(perception, said):
+    perception(budgetms=20.0, robot_name='x', error_silence_s=3.0)
+    texts = [text for text in said.warnings if 'there is no parameter' in text]
+    assert texts == ['there is no parameter budgetms, so its value has no use; is it budget_ms?']
+
+
 def test_live_parameters_take_effect(perception, client):
     node = perception()
     assert node.engine.confidence is None
