@@ -39,7 +39,7 @@ def save(path: str | Path, model: Model) -> None:
     """
     header = {
         'version': VERSION,
-        'networks': [network.config for network in _members(model.network)],
+        'networks': [network.config for network in model.network.members],
         'sequence': isinstance(model.network, AnytimeSequence),
         'class_ids': list(model.class_ids),
         'preprocessing': {'size': model.preprocessing.size, 'scale': model.preprocessing.scale},
@@ -95,10 +95,6 @@ def load(path: str | Path) -> Model:
             f'{path} is not a model file, or is truncated or damaged: {error}') from error
     except Exception as error:  # a damaged header may hold anything
         raise ModelFileError(f'{path} is damaged: {error!r}') from error
-
-
-def _members(network: StagedNetwork) -> list[StagedNetwork]:
-    return list(network.networks) if isinstance(network, AnytimeSequence) else [network]
 
 
 def _parse_header(data: bytes) -> dict:

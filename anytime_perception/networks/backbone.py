@@ -6,7 +6,7 @@ from anytime_perception.networks import layers
 from anytime_perception.networks.blocks import check_counts
 from anytime_perception.networks.cost import count_macs
 from anytime_perception.networks.stage import cut_stages
-from anytime_perception.networks.staged import StagedNetwork
+from anytime_perception.networks.staged import registered, StagedNetwork
 from torch import nn, Tensor
 
 BACKBONES = ('resnet18', 'resnet34', 'resnet50', 'mobilenet_v3_small', 'mobilenet_v3_large',
@@ -53,7 +53,7 @@ class AnytimeBackbone(StagedNetwork):
         for unit in units:
             shape = count_macs(nn.Sequential(*unit), shape)[1]
             channels.append(shape[1])
-        self._set_stages(nn.ModuleList(cut_stages(
+        self._set_stages(registered(cut_stages(
             units, lambda depth: layers.HEADS[head](channels[depth - 1], num_classes), period,
             first_exit)), num_classes, image_shape)
 

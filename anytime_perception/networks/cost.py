@@ -2,11 +2,12 @@
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import nn, Tensor
 
-Shape = tuple[int, ...] | tuple[tuple[int, ...], ...]  # of a tensor, or of a tuple of tensors
+Shape = tuple[Any, ...]  # of a tensor, or of each of a tuple of them: which, a module decides
 
 
 def count_macs(module: nn.Module, input_shape: Shape) -> tuple[int, Shape]:
@@ -18,7 +19,7 @@ def count_macs(module: nn.Module, input_shape: Shape) -> tuple[int, Shape]:
     """
     total = 0
 
-    def count(layer: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
+    def count(layer: nn.Conv2d | nn.Linear, _inputs: tuple, output: torch.Tensor) -> None:
         nonlocal total
         if isinstance(layer, nn.Conv2d):
             taps = layer.kernel_size[0] * layer.kernel_size[1] * layer.in_channels // layer.groups
@@ -37,13 +38,13 @@ def count_macs(module: nn.Module, input_shape: Shape) -> tuple[int, Shape]:
     return total, _shape(output)
 
 
-def _none(shape: Shape) -> Tensor | tuple[Tensor, ...]:
+def _none(shape: Shape) -> Tensor | tuple[Any, ...]:
     if isinstance(shape[0], tuple):
         return tuple(_none(each) for each in shape)
     return torch.empty((0, *shape[1:]), device='cpu')
 
 
-def _shape(output: Tensor | tuple[Tensor, ...]) -> Shape:
+def _shape(output: Tensor | tuple[Any, ...]) -> Shape:
     if isinstance(output, tuple):
         return tuple(_shape(each) for each in output)
     return 1, *output.shape[1:]

@@ -32,18 +32,19 @@ class Ladder(nn.Module):
 
     def forward(self, features: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         if self.rung is None:
-            features = self.trunk(features)
-            return features, self.look(features)
+            output = self.trunk(features)
+            return output, self.look(output)
         features, before = features
-        features = self.trunk(features)
-        seen = self.look(features) + self.rung(before)
-        return features, seen + before if self.keeps else seen
+        output = self.trunk(features)
+        seen = self.look(output) + self.rung(before)
+        return output, seen + before if self.keeps else seen
 
 
 class LadderExit(Exit):
     """A prediction head on what the ladder has seen, in place of the features."""
 
-    def forward(self, features: tuple[Tensor, Tensor]) -> Tensor:
+    # It takes the place of a head in stages whose trunk, a ladder, gives it a pair.
+    def forward(self, features: tuple[Tensor, Tensor]) -> Tensor:  # type: ignore[override]
         return super().forward(features[1])
 
 
@@ -56,7 +57,7 @@ def add_ladder(stages: Sequence[Stage], blocks: Sequence[int]) -> None:
     """
     channels_before, block_before = None, 0
     for stage, block in zip(stages, blocks):
-        if stage.head is not None:
+        if isinstance(stage.head, LadderExit):
             channels = stage.head.fc.in_features
             seeing = look(channels)  # made first: a seed gives the same weights as it always did
             rung = None if channels_before is None else nn.Sequential(

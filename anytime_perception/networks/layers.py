@@ -41,7 +41,7 @@ class Exit(nn.Module):
 
     def __init__(self, channels: int, num_classes: int):
         super().__init__()
-        self.activation = nn.ReLU()
+        self.activation: nn.Module = nn.ReLU()
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:

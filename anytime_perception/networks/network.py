@@ -10,7 +10,7 @@ from anytime_perception.networks import layers
 from anytime_perception.networks.blocks import check_counts, make_blocks
 from anytime_perception.networks.ladder import add_ladder, LadderExit
 from anytime_perception.networks.stage import cut_stages, Stage
-from anytime_perception.networks.staged import StagedNetwork
+from anytime_perception.networks.staged import registered, StagedNetwork
 from torch import nn
 
 HEADS = {**layers.HEADS, 'ladder': LadderExit}
@@ -62,14 +62,14 @@ class AnytimeNetwork(StagedNetwork):
             raise ValueError(f'head is {head!r}; it must be one of {", ".join(HEADS)}')
         if head != 'pool':  # left out otherwise, so that files of the paper's networks stay alike
             self.config['head'] = head
-        self._set_stages(nn.ModuleList(self._build_stages(head)), num_classes,
+        self._set_stages(registered(self._build_stages(head)), num_classes,
                          (1, in_channels, input_size, input_size))
 
     def _build_stages(self, head: str) -> list[Stage]:
         config = self.config
         units, blocks = [], []  # of each unit: its modules, and the index of its block
-        before = [layers.stem(config['in_channels'], self.blocks[0].channels,
-                              config['input_size'])]
+        before: list[nn.Module] = [layers.stem(
+            config['in_channels'], self.blocks[0].channels, config['input_size'])]
         for index, block in enumerate(self.blocks):
             if index:
                 before.append(layers.transition(self.blocks[index - 1].channels, block.channels))

@@ -12,7 +12,7 @@ from anytime_perception.networks import layers
 from anytime_perception.networks.blocks import Block, check_count, check_counts, make_blocks
 from anytime_perception.networks.ladder import Ladder, LadderExit
 from anytime_perception.networks.stage import cut_stages, Stage
-from anytime_perception.networks.staged import StagedNetwork
+from anytime_perception.networks.staged import registered, StagedNetwork
 from torch import nn
 
 
@@ -54,7 +54,7 @@ class AnytimePyramid(StagedNetwork):
         self.config = {'units_per_block': units_per_block, 'channels': channels,
                        'side_channels': side_channels, **counts}
         self.side_channels = tuple(side_channels)
-        self._set_stages(nn.ModuleList(self._build_stages()), num_classes,
+        self._set_stages(registered(self._build_stages()), num_classes,
                          (1, in_channels, input_size, input_size))
 
     def _build_stages(self) -> list[Stage]:

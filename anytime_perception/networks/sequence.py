@@ -4,8 +4,7 @@ from collections.abc import Sequence
 import itertools
 
 from anytime_perception.networks.stage import Stage
-from anytime_perception.networks.staged import StagedNetwork
-from torch import nn
+from anytime_perception.networks.staged import registered, StagedNetwork
 
 
 class AnytimeSequence(StagedNetwork):
@@ -42,10 +41,14 @@ class AnytimeSequence(StagedNetwork):
             if len(values) > 1:
                 raise ValueError(f'the networks of a sequence must share {name}, '
                                  f'but have {sorted(values)}')
-        self.networks = nn.ModuleList(networks)
+        self.networks = registered(networks)
         # A tuple, so that modules which the networks hold are not registered twice.
         self._set_stages(tuple(self._reported_stages()), networks[0].num_classes,
                          networks[0].image_shape)
+
+    @property
+    def members(self) -> list[StagedNetwork]:
+        return list(self.networks)
 
     def _reported_stages(self) -> list[Stage]:
         """Return the stages of all networks in one list, without the heads never reported."""

@@ -1,9 +1,12 @@
 """What every network here is to who runs or trains it: stages, some of which answer."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from anytime_perception.networks.stage import count_stage_costs, run_stages, Stage
 from torch import nn, Tensor
+
+_Module = TypeVar('_Module', bound=nn.Module)
 
 
 class StagedNetwork(nn.Module):
@@ -12,6 +15,7 @@ class StagedNetwork(nn.Module):
 
     Attributes
     ----------
+    config: what makes a network like it, as keywords of its class; a sequence has none.
     stages: in the order in which they are run.
     depth: units of the deepest stage.
     num_classes: size of each answer.
@@ -20,6 +24,7 @@ class StagedNetwork(nn.Module):
 
     """
 
+    config: dict
     stages: Sequence[Stage]
     depth: int
     num_classes: int
@@ -30,6 +35,16 @@ class StagedNetwork(nn.Module):
     def exits(self) -> list[Stage]:
         """The stages that answer, in order."""
         return [stage for stage in self.stages if stage.head is not None]
+
+    @property
+    def heads(self) -> list[nn.Module]:
+        """The heads of the stages that answer, in order."""
+        return [stage.head for stage in self.stages if stage.head is not None]
+
+    @property
+    def members(self) -> list['StagedNetwork']:
+        """The networks that are run one after the other: those of a sequence, or itself alone."""
+        return [self]
 
     def _set_stages(self, stages: Sequence[Stage], num_classes: int,
                     image_shape: tuple[int, ...]) -> None:
@@ -44,3 +59,8 @@ class StagedNetwork(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map images (N, channels, H, W) to logits (N, num_classes) of every exit, in order."""
         return list(run_stages(self.stages, images))
+
+
+def registered(modules: Sequence[_Module]) -> Sequence[_Module]:
+    """Return `modules` as a ModuleList, which makes them part of the module that holds it."""
+    return nn.ModuleList(modules)  # type: ignore[return-value]  # its stub forgets their type

@@ -2,7 +2,7 @@
 
 import copy
 
-from torch import nn
+from anytime_perception.networks import StagedNetwork
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
@@ -19,7 +19,7 @@ class MovingAverage:
 
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: StagedNetwork, decay: float):
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._decay = decay
         self._source = [tensor for tensor in network.state_dict().values()

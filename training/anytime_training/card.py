@@ -36,7 +36,7 @@ def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluat
     those of `anytime ship` that say what it is.
     """
     sequence = isinstance(model.network, AnytimeSequence)
-    kind = (f'{len(model.network.networks)} anytime networks, one after the other (EANN)'
+    kind = (f'{len(model.network.members)} anytime networks, one after the other (EANN)'
             if sequence else 'An anytime network')
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     return f"""# {model.name}
@@ -51,7 +51,7 @@ are scaled to {model.preprocessing.size}x{model.preprocessing.size} pixels.
 |---|---|
 | file | {size / 1e6:.2f} MB, weights in {'float16' if options['--half'] else 'float32'} |
 | SHA-256 | `{model.sha256}` |
-| data | {cell(options['--data-note'] or NOTES[config.dataset])} |
+| data | {cell(str(options['--data-note'] or NOTES[config.dataset]))} |
 | trained on | {_count(train_images)} of {cell(evaluation.dataset)} |
 | measured on | {evaluation.images} test images of {cell(evaluation.dataset)}, with the weights \
 in this file |

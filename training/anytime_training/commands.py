@@ -122,16 +122,16 @@ def info(arguments: Namespace) -> None:
     """Say what a model file holds."""
     model = _load(arguments.model)
     sequence = isinstance(model.network, AnytimeSequence)
-    members = list(model.network.networks) if sequence else [model.network]
-    exits = [{'exit': index, 'network': stage.network_index, 'depth': stage.depth,
-              'macs': stage.cost} for index, stage in enumerate(model.network.exits)]
+    exits: list[dict[str, float]] = [
+        {'exit': index, 'network': stage.network_index, 'depth': stage.depth, 'macs': stage.cost}
+        for index, stage in enumerate(model.network.exits)]
     measured = model.measured
     if measured:
         for entry, error, gap in zip(exits, measured.error, measured.calibration_error):
             entry.update(error=error, calibration_error=gap)
     content = {
         'file': model.name, 'sha256': model.sha256, 'kind': 'EANN' if sequence else 'ANN',
-        'networks': [member.config for member in members],
+        'networks': [member.config for member in model.network.members],
         'parameters': sum(parameter.numel() for parameter in model.network.parameters()),
         'class_ids': list(model.class_ids), 'input_size': model.preprocessing.size,
         'carry': list(model.carry),

@@ -78,9 +78,10 @@ def make_optimiser(network: StagedNetwork, phase: Phase, config: TrainConfig) ->
                            nesterov=config.nesterov, fused=True)
 
 
-def _parameters(network: StagedNetwork, phase: Phase) -> list[tuple[nn.Parameter, float, type]]:
+def _parameters(network: StagedNetwork,
+                phase: Phase) -> list[tuple[nn.Parameter, float, type | None]]:
     """Return what `phase` trains: parameter, share of the weight decay, layer of a weight."""
-    parameters = []
+    parameters: list[tuple[nn.Parameter, float, type | None]] = []
 
     def add(part: nn.Module, linear_share: float) -> None:
         shares = {nn.Conv2d: 1.0, nn.Linear: linear_share}
@@ -89,12 +90,12 @@ def _parameters(network: StagedNetwork, phase: Phase) -> list[tuple[nn.Parameter
                 share = shares.get(type(module), 0.0) if name == 'weight' else 0.0
                 parameters.append((parameter, share, type(module) if name == 'weight' else None))
 
-    exits = network.exits
+    exits, heads = network.exits, network.heads
     for stage in network.stages[phase.first_trained:]:
         if stage.depth <= exits[phase.exits[-1]].depth:
             add(stage.trunk, 1.0)
     for index, weight in zip(phase.exits, phase.weights.tolist()):
-        add(exits[index].head, weight)
+        add(heads[index], weight)
     return parameters
 
 

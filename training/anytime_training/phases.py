@@ -64,12 +64,12 @@ def plan(mode: str, network: StagedNetwork, weights: Tensor) -> list[Phase]:
 
 def set_phase(network: StagedNetwork, phase: Phase) -> None:
     """Put what `phase` trains into training mode and freeze the rest, running means included."""
-    exits = network.exits
+    heads = network.heads
     network.eval().requires_grad_(False)
     for stage in network.stages[phase.first_trained:]:
         stage.trunk.train().requires_grad_(True)
     for index in phase.exits:
-        exits[index].head.train().requires_grad_(True)
+        heads[index].train().requires_grad_(True)
 
 
 def run_phase(network: StagedNetwork, phase: Phase, images: Tensor,

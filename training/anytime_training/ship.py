@@ -6,6 +6,7 @@ from pathlib import Path
 
 from anytime_perception import model_file
 from anytime_perception.files import write_atomically
+from anytime_perception.networks import StagedNetwork
 from anytime_training.card import card
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import measure, predict
@@ -65,7 +66,7 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     return output, beside
 
 
-def _halved(network: torch.nn.Module) -> torch.nn.Module:
+def _halved(network: StagedNetwork) -> StagedNetwork:
     halved = copy.deepcopy(network).half()
     for key, tensor in halved.state_dict().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():

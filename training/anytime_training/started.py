@@ -8,7 +8,7 @@ classification of classes that both have; that of others starts anew.
 from pathlib import Path
 
 from anytime_perception.model import Model
-from anytime_perception.networks import AnytimeSequence, StagedNetwork
+from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.layers import Exit
 from anytime_training.adopted import check_adopted
 from anytime_training.config import TrainConfig
@@ -39,7 +39,7 @@ def settings_of(of_file: dict, given: dict) -> dict:
 
 def network_settings(model: Model) -> dict:
     """Return the settings of NETWORK that make a network as that of `model` is."""
-    members = _members(model.network)
+    members = model.network.members
     first = members[0].config
     units = [member.config.get('units_per_block') for member in members]
     return {'units_per_block': [] if 'backbone' in first else units,
@@ -66,7 +66,7 @@ def check_start(path: Path, config: TrainConfig) -> None:
         raise ValueError('optimiser is muon, which sets the norm of every kernel anew and so '
                          f'undoes what others trained, as the pretrained model {path}; set '
                          'optimiser=sgd')
-    for number, member in enumerate(_members(model.network)):
+    for number, member in enumerate(model.network.members):
         with torch.device('meta'):
             network = new_network(config, number, member.num_classes, config.seed)
         if _shape(network) != _shape(member):
@@ -81,7 +81,7 @@ def start(network: StagedNetwork, number: int, model: Model, class_ids: tuple[st
 
     The model is to have passed `check_start`.
     """
-    before = _members(model.network)[number]
+    before = model.network.members[number]
     known = {class_id: row for row, class_id in enumerate(model.class_ids)}
     shared = [(row, known[name]) for row, name in enumerate(class_ids) if name in known]
     ours, theirs = zip(*shared) if shared else ((), ())
@@ -98,7 +98,3 @@ def start(network: StagedNetwork, number: int, model: Model, class_ids: tuple[st
 def _shape(network: StagedNetwork) -> dict:
     return {key: list(value) if isinstance(value, tuple) else value
             for key, value in network.config.items()}
-
-
-def _members(network: StagedNetwork) -> list[StagedNetwork]:
-    return list(network.networks) if isinstance(network, AnytimeSequence) else [network]
