@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None], sync: bool = True) -> None:
+def write_atomically(path: str | Path, write: Callable[[Path], object], sync: bool = True) -> None:
     """
     Call `write` with a temporary path beside `path`, then put the result in place in one step.
 

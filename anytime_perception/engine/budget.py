@@ -36,7 +36,7 @@ class Budget:
     @classmethod
     def of(cls, value: 'float | Budget | None') -> 'Budget':
         """Return `value` as a Budget: seconds, None for until complete, or a Budget as it is."""
-        if isinstance(value, cls):
+        if isinstance(value, Budget):
             return value
         return cls() if value is None else cls(float(value))
 

@@ -32,7 +32,7 @@ class Delivery:
             if not self._delivering.acquire(blocking=False):
                 return
             try:
-                self._hand_over()
+                self._hand_over(self._listener)
             finally:
                 self._delivering.release()
 
@@ -41,15 +41,15 @@ class Delivery:
         if self._listener is None:
             return
         with self._delivering:
-            self._hand_over()
+            self._hand_over(self._listener)
         self.deliver()  # what was added while the lock was still held
 
-    def _hand_over(self) -> None:
-        """Call the listener, holding the lock for that, with what it has not heard of."""
+    def _hand_over(self, listener: Callable[[Refinement], None]) -> None:
+        """Call `listener`, holding the lock for that, with what it has not heard of."""
         while self._delivered < len(self._history):
             refinement = self._history[self._delivered]
             self._delivered += 1
             try:
-                self._listener(refinement)
+                listener(refinement)
             except Exception:
                 _logger.exception('a listener of refinements failed')

@@ -13,8 +13,8 @@ from anytime_perception.engine.refinement import Refinement, Status
 from anytime_perception.engine.worker import Counts, Worker
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.model import Model
+from anytime_perception.networks import StagedNetwork
 import numpy as np
-from torch import nn
 
 
 class AnytimeEngine:
@@ -53,7 +53,7 @@ class AnytimeEngine:
 
     """
 
-    def __init__(self, model: Model | nn.Module, device: str = 'cpu', *,
+    def __init__(self, model: Model | StagedNetwork, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
                  hysteresis: float = 1.0, threads: int = 1, runner: str = 'auto',
                  precision: str = 'float32'):

@@ -55,7 +55,9 @@ def fold_stages(network: StagedNetwork, device: torch.device,
                 dtype: torch.dtype) -> list[FoldedStage]:
     """Return each stage of `network` folded, on `device`, in `dtype` and channels-last."""
     def placed(module: nn.Module) -> nn.Module:
-        return fold(module).to(device, dtype, memory_format=torch.channels_last)
+        # The stub of Module.to knows nothing of memory_format.
+        return fold(module).to(  # type: ignore[call-overload]
+            device, dtype, memory_format=torch.channels_last)
 
     return [FoldedStage(placed(stage.trunk), None if stage.head is None else placed(stage.head),
                         stage.takes_image) for stage in network.stages]
@@ -89,6 +91,7 @@ def _fold_row(row: nn.Sequential) -> nn.Sequential:
 
 def _fuse(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """Let `conv` do what both do, and return it; torch's own refuses those in training mode."""
+    assert norm.running_mean is not None and norm.running_var is not None
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
         norm.bias)

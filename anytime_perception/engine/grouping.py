@@ -1,11 +1,14 @@
 """Which stages answer together, where telling of each costs more than it is worth."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 
 class _Staged(Protocol):
-    head: Any
+
+    @property
+    def head(self) -> object:
+        """None in a stage that does not answer."""
 
 
 _Stage = TypeVar('_Stage', bound=_Staged)

@@ -1,5 +1,7 @@
 """Building OpenVINO graphs of the layers that anytime networks are made of."""
 
+from typing import TypeAlias
+
 from anytime_perception.engine.folding import FoldedUnit
 from anytime_perception.networks.ladder import Ladder, LadderExit
 from anytime_perception.networks.layers import CoarseExit, Exit
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 
 
-Features = Node | tuple[Node, Node]  # with a ladder, features and what was seen
+Features: TypeAlias = Node | tuple[Node, Node]  # with a ladder, features and what was seen
 
 
 def add_layers(module: nn.Module, features: Features) -> Features:
@@ -86,6 +88,7 @@ def _converted(module: nn.Module, features: Node) -> Node:
 
 
 def _normalisation(norm: nn.BatchNorm2d, features: Node) -> Node:
+    assert norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
     scaled = ops.multiply(features, _numbers(scale.reshape(1, -1, 1, 1)))

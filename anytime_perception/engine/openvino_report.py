@@ -6,6 +6,7 @@ in Python, and is then called when its turn comes: one behind the exits reports 
 the rest of the graph is still to be computed.
 """
 
+from collections.abc import Callable
 import ctypes
 import threading
 import weakref
@@ -27,8 +28,8 @@ class Reporter:
         self._count = count
         # OpenVINO's clones too: it calls them, but leaves keeping them alive to us.
         self.reports: list[Report] = []
-        self._answered: Answered | None = None
-        self._request: InferRequest | None = None
+        self._answered: Answered  # there during a run only, as the request
+        self._request: InferRequest
         self._next = 0
         self._stopped = False
         self._error: BaseException | None = None
@@ -45,7 +46,7 @@ class Reporter:
             if not self._stopped:
                 raise
         finally:
-            self._request = self._answered = None
+            del self._request, self._answered
         if self._error is not None:
             raise self._error
 
@@ -86,7 +87,8 @@ class Report(Op):
     def __init__(self, inputs: list, reporter: Reporter, exits: int, position: int):
         # Given itself to keep alive, as is usual, it would never be freed, and with it the graph.
         super().__init__(None, inputs)
-        self._reporter = weakref.ref(reporter)  # which keeps this
+        # It keeps this, and so is there.
+        self._reporter: Callable[[], Reporter] = weakref.ref(reporter)  # type: ignore[assignment]
         self._exits = exits
         self._position = position
         reporter.reports.append(self)

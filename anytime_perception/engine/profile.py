@@ -32,13 +32,13 @@ class LatencyProfile:
 
     """
 
-    def __init__(self, elapsed: np.ndarray, prepared: Sequence[float] | None = None):
+    def __init__(self, elapsed: np.ndarray, prepared: np.ndarray | None = None):
         """
         Start from `elapsed` (passes, exits), seconds from arrival to each exit.
 
         After `prepared` (passes,) of these the image was prepared and the network began.
         """
-        prepared = np.zeros(len(elapsed)) if prepared is None else np.asarray(prepared)
+        prepared = np.zeros(len(elapsed)) if prepared is None else prepared
         typical = np.median(elapsed, axis=0)
         self.quickest = float(np.min(elapsed[:, 0]))
         self._since_first = typical - typical[0]
@@ -57,7 +57,7 @@ class LatencyProfile:
             self._remember(row, begun)
         self._refresh()
 
-    def learn(self, elapsed: Sequence[float], queued: float = 0.0,
+    def learn(self, elapsed: Sequence[float] | np.ndarray, queued: float = 0.0,
               prepared: float | None = None) -> None:
         """
         Learn from one pass: seconds from arrival to each of the exits it reached, in order.
@@ -81,7 +81,7 @@ class LatencyProfile:
         reached = int(np.searchsorted(self.p99, seconds, side='right'))
         return reached - 1 if reached else None
 
-    def _remember(self, elapsed: Sequence[float], prepared: float) -> None:
+    def _remember(self, elapsed: np.ndarray, prepared: float) -> None:
         last = len(elapsed) - 1
         self._first.append(elapsed[0])
         if self._since_first[last] == 0:

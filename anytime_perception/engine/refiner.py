@@ -61,12 +61,11 @@ class Refiner:
 
         def answered(answers: np.ndarray) -> bool:
             """Take what was computed; return whether there is a need of more."""
-            if carried is not None:
-                answers = [carried.add(alone) for alone in answers]
+            each = [alone if carried is None else carried.add(alone) for alone in answers]
             classes = [int(answer.argmax() if held is None else held.add(answer))
-                       for answer in answers]
+                       for answer in each]
             now = time.monotonic()
-            self._add(image_pass, answers, classes, len(elapsed), now, superseded)
+            self._add(image_pass, each, classes, len(elapsed), now, superseded)
             elapsed.extend([now - image_pass.arrival] * len(answers))
             if closing():
                 image_pass.stop(Status.PREEMPTED)

@@ -20,13 +20,14 @@ class TorchRunner:
 
     def __init__(self, network: StagedNetwork, device: torch.device,
                  dtype: torch.dtype = torch.float32):
-        self._form = {'device': device, 'dtype': dtype, 'memory_format': torch.channels_last}
+        self._device, self._dtype = device, dtype
         self._none = np.zeros((0, network.num_classes), np.float32)
         self._stages = fold_stages(network, device, dtype)
 
     def run(self, images: Tensor, answered: Answered) -> None:
         """Run stage after stage as long as `answered` wants more."""
-        images = features = images.to(**self._form)
+        images = features = images.to(self._device, self._dtype,
+                                      memory_format=torch.channels_last)
         for trunk, head, takes_image in self._stages:
             features = trunk(images if takes_image else features)
             answer = self._none if head is None else probabilities(head(features)).cpu().numpy()
