@@ -79,7 +79,7 @@ class Annotator:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._waiting is not None or self._closing)
-                if self._closing:
+                if self._closing or self._waiting is None:
                     return
                 (image, refinement), self._waiting = self._waiting, None
             try:

@@ -47,6 +47,7 @@ class Camera(Node):
         # The number of a webcam may come as one.
         source = os.path.expanduser(str(source))
         files = find_pictures(source)
+        self._shown: Iterator[tuple[np.ndarray, str]]
         if files:
             shown = self._pictures(source, files, seed)
             self._shown = itertools.chain([next(shown)], shown)  # that none is one is said now

@@ -45,7 +45,7 @@ class Goals:
         destroyed (as ActionClient.destroy does): it goes when nobody holds it any more.
         """
         self._node.remove_waitable(self._client)
-        self._client = None
+        del self._client
 
     def classify(self, goal: Classify.Goal, seconds: float,
                  on_refinement: Callable[[Refinement], None] | None,

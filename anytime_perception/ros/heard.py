@@ -43,11 +43,12 @@ class Heard:
         node.create_subscription(Label, 'label', self._take_label, 100)
         node.create_subscription(DiagnosticArray, '/diagnostics', self.take_diagnostics, 10)
 
-    def begin(self, info: ModelInfo) -> None:
-        """Keep score of the answers of this model."""
+    def begin(self, info: ModelInfo) -> Scorecard:
+        """Keep score of the answers of this model, on what is returned."""
         self.scorecard = Scorecard(info.class_ids, len(info.exits))
         print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
                           'why it is the last'), flush=True)
+        return self.scorecard
 
     def take_refinement(self, message: Refinement) -> None:
         """Note an answer."""

@@ -10,13 +10,12 @@ from anytime_perception.ros.ended import unless_ended
 from anytime_perception.ros.messages import ranking, refinement_message
 from anytime_perception.ros.trace import ImageTrace
 from anytime_perception.ros.trace_file import TraceFile
-from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
 
 class Outputs:
     """
-    The publishers of a node's answers.
+    The publishers of a perception node's answers, which are of use while it is `active`.
 
     `publish` is called from the worker thread, or from whoever stopped an image; everything else
     from the executor's.
@@ -28,7 +27,7 @@ class Outputs:
 
     """
 
-    def __init__(self, node: LifecycleNode):
+    def __init__(self, node):
         self.rate = 'every'
         self.top_k = 3
         self._node = node

@@ -179,6 +179,7 @@ class PerceptionNode(LifecycleNode):
         gc.freeze()
 
     def _activate(self) -> None:
+        assert self.engine is not None  # since it was configured
         self._settings.check()
         if reason := why_given_up(self.engine):
             raise ValueError(reason)

@@ -13,6 +13,7 @@ import threading
 import time
 
 from anytime_perception.files import write_json
+from anytime_perception.msg import ExitInfo
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.heard import Heard, place
 from anytime_perception.ros.parameters import declare, Read, Spec
@@ -82,7 +83,7 @@ class Planner(Node):
             if waited > 60:
                 raise PlannerError(f'no model info from {self._perception!r} for 60 s; is the '
                                    'node running and configured? Its log says why it is not')
-        self._heard.begin(info)
+        self._scorecard = self._heard.begin(info)
         count = len(self._budgets or _SHARES) + 1
         # Several rounds: how busy the machine is changes, and should do so for every budget.
         rounds = max(1, round(self._seconds / count / _TURN_SECONDS))
@@ -91,7 +92,7 @@ class Planner(Node):
         try:
             # Without a budget first: what the exits take then says which budgets are of interest.
             self._try_budget(math.inf, end, stop)
-            budgets = [*(self._budgets or self._spread_budgets()), math.inf]
+            budgets = [*(self._budgets or self._spread_budgets(info.exits)), math.inf]
             for budget_ms in (budgets * rounds)[:-1]:
                 end += turn
                 self._try_budget(budget_ms, end, stop)
@@ -99,9 +100,9 @@ class Planner(Node):
         finally:
             self._write_summary()
 
-    def _spread_budgets(self) -> list[float]:
+    def _spread_budgets(self, exits: Sequence[ExitInfo]) -> list[float]:
         """Return budgets from about the first exit to more than the last."""
-        elapsed_ms, exits = self._heard.scorecard.elapsed_ms, self._client.info.exits
+        elapsed_ms = self._scorecard.elapsed_ms
         first = elapsed_ms(0, 0.99) or exits[0].latency_p99_ms
         last = elapsed_ms(len(exits) - 1, 0.9) or exits[-1].latency_p99_ms
         first = min(first, last) * 1.05
@@ -139,16 +140,16 @@ class Planner(Node):
                 self.get_logger().error(str(error))
                 continue
             if answer is not None and published is not None:
-                self._heard.scorecard.older_than_published += place(answer) < published
+                self._scorecard.older_than_published += place(answer) < published
 
     @contextlib.contextmanager
     def _timed(self, service: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self._heard.scorecard.add_call(service, time.perf_counter() - started)
+        self._scorecard.add_call(service, time.perf_counter() - started)
 
     def _write_summary(self) -> None:
-        summary = self._heard.scorecard.summary()
+        summary = self._scorecard.summary()
         summary['perception'] = self._heard.health
         if self._output:
             with _writing(self._output):

@@ -78,8 +78,8 @@ class Scorecard:
 
     def summary(self) -> dict:
         """Return everything as JSON-ready numbers; None where there is nothing to say."""
-        by_exit = [[] for _ in range(self.exit_count)]
-        elapsed = [[] for _ in range(self.exit_count)]
+        by_exit: list[list[bool]] = [[] for _ in range(self.exit_count)]
+        elapsed: list[list[float]] = [[] for _ in range(self.exit_count)]
         for key, seen in self._items():
             for exit_index, answer, elapsed_ms in zip(seen.exits, seen.answers, seen.elapsed_ms):
                 elapsed[exit_index].append(elapsed_ms)

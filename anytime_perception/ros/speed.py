@@ -29,9 +29,9 @@ def speed_table(text: str) -> list[tuple[float, float]]:
     """
     points = []
     for pair in filter(None, (pair.strip() for pair in text.split(','))):
-        speed, colon, budget = pair.partition(':')
+        left, colon, right = pair.partition(':')
         try:
-            points.append((float(speed), float(budget)))
+            points.append((float(left), float(right)))
         except ValueError:
             colon = ''
         if not colon:

@@ -1,6 +1,7 @@
 """What the node counts and measures since it was activated."""
 
 import collections
+from collections.abc import Sequence
 import math
 import threading
 
@@ -126,7 +127,7 @@ class Statistics:
 
     def period(self, topic: str) -> float:
         """Return the mean time between the last images of a topic, inf before the second."""
-        arrivals = self._arrivals.get(topic, ())
+        arrivals: Sequence[float] = self._arrivals.get(topic, ())
         return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1) if len(arrivals) > 1 \
             else math.inf
 

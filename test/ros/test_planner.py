@@ -80,7 +80,7 @@ def test_an_output_and_pictures_in_the_home_folder_are_found(ros, tmp_path, monk
     monkeypatch.setenv('HOME', str(tmp_path))
     planner = ros.add(Planner(parameter_overrides=[
         Parameter('output', value='~/scores/summary.json')]))
-    planner._heard.begin(ModelInfo(class_ids=['cat'], exits=[ExitInfo()]))
+    planner._scorecard = planner._heard.begin(ModelInfo(class_ids=['cat'], exits=[ExitInfo()]))
     planner._write_summary()
     assert (tmp_path / 'scores' / 'summary.json').exists()
     cv2.imwrite(str(tmp_path / 'cat.png'), np.zeros((8, 8, 3), np.uint8))
