@@ -114,6 +114,11 @@ def synchronise(network: nn.Module) -> None:
 class _SynchronisedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes; PyTorch's own is for GPUs only."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, features: Tensor) -> Tensor:
         if not self.training:
             return super().forward(features)

@@ -7,6 +7,7 @@ from anytime_perception.networks import StagedNetwork
 from anytime_training import distributed
 from anytime_training.averaging import MovingAverage
 from anytime_training.config import TrainConfig
+from anytime_training.graphed import StepFunction
 from anytime_training.objective import mix
 from anytime_training.optimiser import Optimiser, set_learning_rate
 from anytime_training.phases import Phase, set_phase
@@ -34,7 +35,7 @@ class Learner:
     phase: Phase
     optimiser: Optimiser
     sampler: Fixed
-    step: Callable[..., tuple[Tensor, Tensor]]
+    step: StepFunction
     average: MovingAverage | None = None
 
 

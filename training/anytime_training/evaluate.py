@@ -80,8 +80,9 @@ class Evaluation:
                  if values.get(field.name) is not None}
         known['class_error'] = [tuple(math.nan if error is None else error for error in row)
                                 for row in values.get('class_error', ())]
-        return cls(**{name: tuple(value) if isinstance(value, list) else value
-                      for name, value in known.items()})
+        tuples: dict = {name: tuple(value) if isinstance(value, list) else value
+                        for name, value in known.items()}
+        return cls(**tuples)
 
     def write(self, path: Path) -> None:
         """Write everything to `path` as JSON."""
@@ -109,7 +110,7 @@ class Evaluation:
         """Return a line for people: what the last exit's error is class by class."""
         errors = dict(zip(class_ids, self.class_error[-1]))
         known = {name: error for name, error in errors.items() if not math.isnan(error)}
-        worst = max(known, key=known.get)
+        worst = max(known, key=known.__getitem__)
         mean = metrics.balanced_error(self.class_error[-1])
         return (f'error of the last exit by class: mean {mean:.2%} (balanced error), worst '
                 f'{known[worst]:.2%} ({worst})')

@@ -10,7 +10,7 @@ from anytime_perception.files import remove_leftovers
 try:
     import fcntl
 except ImportError:  # not on Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # in place of the module
 
 
 @contextlib.contextmanager

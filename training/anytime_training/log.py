@@ -1,5 +1,6 @@
 """The log of a training run: a CSV file with one row per epoch."""
 
+from collections.abc import Sequence
 import csv
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def write_log(path: Path, rows: list[dict]) -> None:
     write_atomically(path, write)
 
 
-def per_exit(name: str, values: list[float | None], digits: int = 5) -> dict[str, float | None]:
+def per_exit(name: str, values: Sequence[float | None],
+             digits: int = 5) -> dict[str, float | None]:
     """Return one column for each exit, name_1, name_2 and so on; None is an empty place."""
     return {f'{name}_{index}': None if value is None else round(value, digits)
             for index, value in enumerate(values, start=1)}

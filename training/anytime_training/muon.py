@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {'lr': lr, 'momentum': momentum, 'nesterov': nesterov})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # takes no closures
         """Change the weights that have a gradient by one step; closures are not supported."""
         for group in self.param_groups:
             same_shape = defaultdict(list)
@@ -57,6 +57,7 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state['momentum'] = torch.zeros_like(weights)
         average, share = state['momentum'], group['momentum']
+        assert weights.grad is not None
         average.lerp_(weights.grad, 1 - share)
         return weights.grad.lerp(average, share) if group['nesterov'] else average
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
                 distillation: float = 0.0, temperature: float = 3.0,
-                mixed: tuple[Tensor, Tensor] | None = None, boosted: bool = False,
+                mixed: tuple[Tensor, ...] | None = None, boosted: bool = False,
                 taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """
     Return loss and top-1 error, (exits,) each, averaged over the batch.

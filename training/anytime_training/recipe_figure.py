@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-_TWENTY = colormaps['tab20'].colors
+_TWENTY = [colormaps['tab20'](number) for number in range(20)]
 _COLOURS = _TWENTY[::2] + _TWENTY[1::2]  # the lighter half only where there are many curves
 
 

@@ -58,9 +58,8 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     for number, name in enumerate(config.names):
         seed = _network_seed(config, number)
         started = (folder / name / CHECKPOINT).exists()
-        network = new_network(
-            config, number, len(dataset.class_ids), seed,
-            None if started or before else load_pretrained(config.pretrained))
+        trunk = None if started or before else load_pretrained(config.pretrained)
+        network = new_network(config, number, len(dataset.class_ids), seed, trunk)
         if before and not started:
             start(network, number, before, dataset.class_ids)
         weights = make_weights(config, [stage.depth for stage in network.exits]).to(device)

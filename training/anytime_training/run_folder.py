@@ -59,7 +59,7 @@ def configuration(values: dict, stored: TrainConfig | None = None) -> TrainConfi
     That of a network that starts from a model's has its shape: from its file, or from the
     configuration that is `stored` in the folder of a run.
     """
-    shape = {}
+    shape: dict = {}
     if is_model(path := TrainConfig.typed(values).get('pretrained', '')):
         shape = ({key: getattr(stored, key) for key in NETWORK} if stored else
                  network_settings(load_adopted(model_path(path), 'pretrained')))
@@ -87,8 +87,8 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
         for role, file in (('pretrained', is_model(config.pretrained) and config.pretrained),
                            ('teacher', config.teacher)):
             if file:
-                found = adopt(model_path(file), folder, role)
-                config = replace(config, **{f'{role}_sha256': found})
+                found: dict = {f'{role}_sha256': adopt(model_path(file), folder, role)}
+                config = replace(config, **found)
         write_json(path, config.to_dict())
         return config
     if not resume:

@@ -59,9 +59,10 @@ def plan_jobs(output: Path, configs: list[str], seeds: list[int],
         raise ValueError(f'{twice[0]} is varied twice; name all its values at once')
     jobs = []
     choices = [[f'{key}={value}' for value in values] for key, values in vary]
-    for config, seed, *values in itertools.product(configs, seeds, *choices):
-        name = '_'.join([Path(config).stem, *values, f'seed={seed}']).translate(_IN_NAMES)
-        jobs.append(Job(output / name, config, (*common, *values, f'seed={seed}')))
+    for config, seed in itertools.product(configs, seeds):
+        for values in itertools.product(*choices):
+            name = '_'.join([Path(config).stem, *values, f'seed={seed}']).translate(_IN_NAMES)
+            jobs.append(Job(output / name, config, (*common, *values, f'seed={seed}')))
     return jobs
 
 

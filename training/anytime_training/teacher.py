@@ -53,7 +53,9 @@ class Teacher:
 
     def __init__(self, model: Model, preprocessing: Preprocessing,
                  device: torch.device):
-        self._network = model.network.to(device, memory_format=torch.channels_last)
+        # The stub of Module.to knows nothing of memory_format.
+        self._network = model.network.to(  # type: ignore[call-overload]
+            device, memory_format=torch.channels_last)
         self._network.eval().requires_grad_(False)
         self._carry = model.carry or (0.0,) * len(model.network.exits)
         theirs = model.preprocessing

@@ -1,6 +1,6 @@
 """Training of one anytime network: phases of epochs that each end in a checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import math
 from pathlib import Path
 import time
@@ -94,7 +94,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
             raise TrainingDiverged(f'{odd[0]} in epoch {done + 1}{kept}. Train anew with a '
                                    'smaller --lr and another --output')
         due = (epoch + 1) % max(1, config.epochs // EVALUATIONS) == 0 or epoch + 1 == config.epochs
-        measured = [None] * len(network.exits)
+        measured: Sequence[float | None] = [None] * len(network.exits)
         if due and distributed.is_main():
             carry = uncalibrated(config, network)
             measured = evaluate(_result_of(learner), preprocessing, held_out, '', carry).error
@@ -156,9 +156,9 @@ def _restore(config: TrainConfig, network: StagedNetwork, start_phase: Callable[
 
 
 def _row(number: int, phase: int, speed: float, learner: Learner, result: EpochResult,
-         measured: list[float | None]) -> dict:
+         measured: Sequence[float | None]) -> dict:
     """Return the log's row of an epoch; exits that the phase does not train have empty places."""
-    def spread(values: list[float]) -> list[float | None]:
+    def spread(values: Sequence[float]) -> list[float | None]:
         at = dict(zip(learner.phase.exits, values))
         return [at.get(index) for index in range(len(learner.network.exits))]
     return {'epoch': number, 'phase': phase + 1, 'lr': learner.optimiser.param_groups[0]['lr'],
@@ -179,6 +179,7 @@ def new_network(config: TrainConfig, number: int, num_classes: int, seed: int,
     period = config.period[number % len(config.period)]  # one for all, or one for each
     first_exit = config.depths[number - 1] + 1 if config.late_exits and number else 1
     common = {'period': period, 'first_exit': first_exit, 'input_size': config.input_size}
+    network: StagedNetwork
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, 'weights'))
         if config.backbone:
@@ -190,4 +191,5 @@ def new_network(config: TrainConfig, number: int, num_classes: int, seed: int,
         else:
             network = AnytimeNetwork(config.units_per_block[number], config.channels, num_classes,
                                      head=config.head, **common)
-    return network.to(memory_format=torch.channels_last)
+    # The stub of Module.to knows nothing of memory_format.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -98,7 +98,7 @@ def add_train(subparsers) -> None:
 
 def _settings() -> str:
     """Return what can be set, and what it is where nothing is given, for people."""
-    _, _, meanings = inspect.cleandoc(TrainConfig.__doc__).partition('----------\n')
+    _, _, meanings = inspect.cleandoc(TrainConfig.__doc__ or '').partition('----------\n')
     defaults = ' '.join(assignment(name, value) for name, value in TrainConfig().to_dict().items()
                         if name != 'dataset')  # digits, which has standards of its own
     return '\n\n'.join((

@@ -52,7 +52,8 @@ def from_bag(bag: str | Path, topic: str, labels: str | Path, folder: str | Path
         _check_labels({(fate[i], intervals[place[i]].label) for i in range(len(times))},
                       intervals, f'the gap of {gap:g} s and the recording leave it none; label '
                       'more of the recording, or choose a smaller --gap')
-        written, bad = Counter(), Counter()
+        written: Counter[tuple[int, str]] = Counter()
+        bad: Counter[str] = Counter()
         width = max(4, len(str(len(times) - 1)))
         for index, (_, message) in enumerate(messages.read('writing')):
             if fate[index] not in _FOLDERS:

@@ -14,6 +14,7 @@ def load(size: int) -> tuple[ImageSet, ImageSet]:
     digits = load_digits()
     grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     pictures = np.repeat(grey[..., None], 3, axis=3)
-    everything = ImageSet(from_pictures(pictures, size), torch.from_numpy(digits.target).long())
+    everything = ImageSet(from_pictures(list(pictures), size),
+                          torch.from_numpy(digits.target).long())
     train, test = stratified_split(everything.labels, TEST_FRACTION)
     return everything.subset(train), everything.subset(test)

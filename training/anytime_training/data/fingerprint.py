@@ -13,9 +13,9 @@ def fingerprint(dataset: Dataset) -> dict:
     """
     digest = hashlib.sha256()
     for part in (dataset.train, dataset.test):
-        digest.update(part.labels.numpy())
+        digest.update(part.labels.numpy().data)
         for images in part.images.split(4096):
-            digest.update(images.contiguous().numpy())
+            digest.update(images.contiguous().numpy().data)
     return {'train': _counts(dataset.train, dataset.class_ids),
             'test': _counts(dataset.test, dataset.class_ids), 'sha256': digest.hexdigest()}
 

@@ -70,7 +70,7 @@ def _interval(place: str, row: dict) -> Interval:
     return Interval(start, end, label)
 
 
-def split(times: Sequence[float], intervals: Sequence[Interval],
+def split(times: Sequence[float] | np.ndarray, intervals: Sequence[Interval],
           gap: float) -> tuple[np.ndarray, np.ndarray]:
     """
     Return what becomes of each frame, and the index of its interval; (frames,) each.
