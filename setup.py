@@ -12,7 +12,7 @@ setup(
     packages=find_packages('.', include=['anytime_perception*'])
     + find_packages('training', include=['anytime_training*']),
     package_dir={'anytime_training': 'training/anytime_training'},
-    package_data={'': [f'**/*.{kind}' for kind in ('csv', 'json', 'md')]},
+    package_data={'': ['py.typed', *(f'**/*.{kind}' for kind in ('csv', 'json', 'md'))]},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',
@@ -25,7 +25,7 @@ setup(
         'train': ['torchvision', 'matplotlib', 'scikit-learn', 'scipy', 'pillow'],
         'bag': ['rosbags>=0.10'],
         'openvino': ['openvino>=2025.0'],
-        'test': ['pytest>=7', 'hypothesis', 'flake8', 'pydocstyle'],
+        'test': ['pytest>=7', 'hypothesis', 'flake8', 'mypy', 'pydocstyle'],
     },
     entry_points={'console_scripts': ['anytime = anytime_training.cli:main']},
 )

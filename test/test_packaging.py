@@ -17,7 +17,8 @@ PROGRAMS = ('perception_node', 'camera', 'planner', 'anytime')
 
 
 def modules(folder):
-    return {path.relative_to(folder) for path in folder.rglob('*.py')}
+    return {path.relative_to(folder) for pattern in ('*.py', 'py.typed')
+            for path in folder.rglob(pattern)}
 
 
 @pytest.fixture(scope='module')
@@ -93,6 +94,11 @@ def test_colcon_installs_every_module(prefix):
         installed = Path(package.__file__).parent
         assert prefix in installed.parents, f'{installed} hides the package built by colcon'
         assert modules(SOURCES[package.__name__]) <= modules(installed)
+
+
+@pytest.mark.parametrize('name', SOURCES)
+def test_packages_say_that_they_have_types(name):
+    assert Path('py.typed') in modules(SOURCES[name])
 
 
 def test_interfaces_are_beside_the_modules(prefix):
