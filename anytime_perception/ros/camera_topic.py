@@ -116,7 +116,8 @@ class CameraTopic:
         transport = self._node.get_parameter('image_transport').value
         if transport != 'match':
             return transport
-        carried = {TRANSPORTS.get(info.topic_type) for info in self._publishers()} - {None}
+        carried = {TRANSPORTS[info.topic_type] for info in self._publishers()
+                   if info.topic_type in TRANSPORTS}
         # Without a publisher as before, since the one that has gone may come back.
         return self._transport if not carried or self._transport in carried else carried.pop()
 
@@ -142,12 +143,12 @@ class CameraTopic:
             # Reliability has a parameter of its own, which may change; these are declared once.
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.DURABILITY, QoSPolicyKind.DEPTH)))
-        events = {'incompatible_qos': self._meet_incompatible}
+        events = functools.partial(SubscriptionEventCallbacks,
+                                   incompatible_qos=self._meet_incompatible)
         try:
-            subscription = subscribe(event_callbacks=SubscriptionEventCallbacks(
-                **events, message_lost=self._meet_lost))
+            subscription = subscribe(event_callbacks=events(message_lost=self._meet_lost))
         except UnsupportedEventTypeError:  # a middleware that does not tell
-            subscription = subscribe(event_callbacks=SubscriptionEventCallbacks(**events))
+            subscription = subscribe(event_callbacks=events())
         self._subscriptions.append(subscription)
         self._reliability = reliability
 
