@@ -138,7 +138,8 @@ PARAMETERS: dict[str, Spec] = {
         Read.CONFIGURED),
     'error_silence_s': Spec(
         5.0, '/diagnostics: ERROR after that long without an image on one of the topics, of which '
-        'the log says why it may be, or without an answer to one that was begun.', minimum=0, above=True),
+        'the log says why it may be, or without an answer to one that was begun.',
+        minimum=0, above=True),
     'warn_rate_hz': Spec(
         0.0, '/diagnostics: WARN below that many images a second.', minimum=0),
     'warn_age_ms': Spec(
