@@ -114,6 +114,7 @@ def test_runs_of_another_experiment_are_not_taken_for_this_ones(tmp_path, capsys
     command = sweep_of(tmp_path)
     assert run_here(tmp_path) == 0
     before = sorted((tmp_path / 'runs').rglob('*'))
+    capsys.readouterr()
     # A seed that has not run yet comes first: nothing of it may be trained.
     assert cli.main([*command, '--seeds', '1,0', *options]) == 2
     error = capsys.readouterr().err
