@@ -37,6 +37,11 @@ def load_adopted(path: Path, role: str) -> model_file.Model:
         raise ValueError(f'there is no {WORDS[role]} to learn from: {error}') from error
 
 
+def load_copy(folder: Path, role: str) -> model_file.Model:
+    """Return the copy in `folder`, of a run."""
+    return load_adopted(copy_path(folder, role), role)
+
+
 def check_adopted(path: Path, role: str, config: TrainConfig) -> model_file.Model:
     """
     Return the model at `path`; raise ValueError if a run with `config` must not build on it.

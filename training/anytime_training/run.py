@@ -6,7 +6,7 @@ from anytime_perception import model_file
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
-from anytime_training.adopted import copy_path, load_adopted
+from anytime_training.adopted import load_copy
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import TrainConfig
 from anytime_training.device import (
@@ -46,8 +46,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     """
     dataset, calibration, learned = distributed.main_first(
         lambda: load_data(folder, config, download))
-    before = None if not config.pretrained_sha256 else load_adopted(
-        copy_path(folder, 'pretrained'), 'pretrained')
+    before = None if not config.pretrained_sha256 else load_copy(folder, 'pretrained')
     preprocessing = before.preprocessing if before else (
         preprocessing_of_imagenet(config.input_size) if config.backbone else
         Preprocessing(config.input_size, dataset.train.mean(), SCALE))

@@ -6,7 +6,7 @@ from pathlib import Path
 from anytime_perception import model_file
 from anytime_perception.files import write_json
 from anytime_training import data, distributed
-from anytime_training.adopted import check_learned, copy_path, load_adopted, WORDS
+from anytime_training.adopted import check_learned, copy_path, load_copy, WORDS
 from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 from anytime_training.run_folder import CONFIG, DATA
@@ -103,8 +103,7 @@ def load_data(folder: Path, config: TrainConfig,
             if new:
                 check_learned(teacher, 'teacher', config, learned)
         if config.pretrained_sha256 and new:
-            before = load_adopted(copy_path(folder, 'pretrained'), 'pretrained')
-            check_learned(before, 'pretrained', config, learned)
+            check_learned(load_copy(folder, 'pretrained'), 'pretrained', config, learned)
     except ValueError:
         if new:  # so that it can be started with others
             for path in (folder / CONFIG, *(copy_path(folder, role) for role in WORDS)):

@@ -84,11 +84,10 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     if not path.exists():
         config = configuration(values)
         check_new(config)
-        for role, file in (('pretrained', is_model(config.pretrained) and config.pretrained),
-                           ('teacher', config.teacher)):
-            if file:
-                found: dict = {f'{role}_sha256': adopt(model_path(file), folder, role)}
-                config = replace(config, **found)
+        roles = ['pretrained'] * is_model(config.pretrained) + ['teacher'] * bool(config.teacher)
+        hashes: dict = {f'{role}_sha256': adopt(model_path(getattr(config, role)), folder, role)
+                        for role in roles}
+        config = replace(config, **hashes)
         write_json(path, config.to_dict())
         return config
     if not resume:

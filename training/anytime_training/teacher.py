@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model import Model
-from anytime_training.adopted import check_adopted, copy_path, load_adopted
+from anytime_training.adopted import check_adopted, load_copy
 from anytime_training.checks import check_classes
 from anytime_training.config import TrainConfig
 import torch
@@ -34,7 +34,7 @@ def check_teacher(path: Path, config: TrainConfig) -> None:
 
 def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> Model:
     """Return the teacher in `folder`; raise ValueError if it does not answer `class_ids`."""
-    model = load_adopted(copy_path(folder, 'teacher'), 'teacher')
+    model = load_copy(folder, 'teacher')
     check_classes('teacher', model.class_ids, class_ids)
     return model
 
