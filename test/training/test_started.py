@@ -156,7 +156,9 @@ def test_a_model_that_it_cannot_start_from_leaves_no_run(network, learned, optio
 @pytest.mark.parametrize('settings, said', [
     (['pretrained=w.pth', 'pretrained_sha256=abc'], 'only for a model file'),
     (['pretrained=5'], 'pretrained is 5; it must be of type str'),
-    (['pretrained=w.pth'], 'neither a model file')])
+    (['pretrained=w.pth'], 'neither a model file'),
+    (['pretrained=~nobody-of-that-name/run'], 'neither a model file'),
+    (['pretrained=~nobody-of-that-name/x.safetensors'], 'cannot read the model file')])
 def test_what_is_no_model_is_explained(settings, said, tmp_path, capsys):
     assert cli.main(['train', '--output', str(tmp_path / 'run'), *FAST, '--set', *settings]) == 2
     assert said in capsys.readouterr().err.replace('\n', ' ')

@@ -174,7 +174,7 @@ class TrainConfig:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
                 raise ValueError(f'unknown key {key!r} in the configuration; '
                                  f'did you mean {near!r}?')
-        return {key: _as_json(_of_type(key, value, type(getattr(cls, key))))
+        return {key: as_json(_of_type(key, value, type(getattr(cls, key))))
                 for key, value in values.items()}
 
     def standard(self) -> 'TrainConfig':
@@ -183,7 +183,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict:
         """Return the configuration as JSON can hold it; `of` reads it back."""
-        return {name: _as_json(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: as_json(value) for name, value in dataclasses.asdict(self).items()}
 
 
 def _of_type(key: str, value, kind: type):
@@ -203,5 +203,6 @@ def _of_type(key: str, value, kind: type):
     return value
 
 
-def _as_json(value):
-    return list(map(_as_json, value)) if isinstance(value, tuple) else value
+def as_json(value):
+    """Return `value` with lists in place of tuples."""
+    return list(map(as_json, value)) if isinstance(value, tuple) else value

@@ -5,13 +5,14 @@ Their shape, and what a camera's image goes through before, are the model's. So 
 classification of classes that both have; that of others starts anew.
 """
 
+import os
 from pathlib import Path
 
 from anytime_perception.model import Model
 from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.layers import Exit
 from anytime_training.adopted import check_adopted
-from anytime_training.config import TrainConfig
+from anytime_training.config import as_json, TrainConfig
 from anytime_training.train import new_network
 import torch
 
@@ -22,8 +23,7 @@ NETWORK = ('units_per_block', 'channels', 'side_channels', 'period', 'late_exits
 
 def is_model(pretrained: str) -> bool:
     """Return whether the setting `pretrained` names a model of ours, not torchvision's weights."""
-    return Path(pretrained).suffix == '.safetensors' or (
-        bool(pretrained) and Path(pretrained).expanduser().is_dir())
+    return pretrained.endswith('.safetensors') or os.path.isdir(os.path.expanduser(pretrained))
 
 
 def settings_of(of_file: dict, given: dict) -> dict:
@@ -96,5 +96,4 @@ def start(network: StagedNetwork, number: int, model: Model, class_ids: tuple[st
 
 
 def _shape(network: StagedNetwork) -> dict:
-    return {key: list(value) if isinstance(value, tuple) else value
-            for key, value in network.config.items()}
+    return {key: as_json(value) for key, value in network.config.items()}
