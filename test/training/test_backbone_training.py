@@ -8,10 +8,10 @@ import shutil
 from anytime_perception import model_file
 from anytime_perception.networks import AnytimeBackbone, AnytimeNetwork
 from anytime_training import cli, weights
+from anytime_training.backbone_weights import preprocessing_of_imagenet
 from anytime_training.config import TrainConfig
 from anytime_training.optimiser import make_optimiser
 from anytime_training.phases import plan
-from anytime_training.pretrained import preprocessing_of_imagenet
 from anytime_training.train import new_network
 import cv2
 import numpy as np

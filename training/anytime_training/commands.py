@@ -15,12 +15,12 @@ from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
 from anytime_training.lock import locked
+from anytime_training.pretrained import settings_of
 from anytime_training.results import find_results
 from anytime_training.run import execute_run
 from anytime_training.run_data import load_to_measure
 from anytime_training.run_folder import CONFIG, MODEL, model_path, start_run
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
-from anytime_training.started import settings_of
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
 

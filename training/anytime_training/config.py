@@ -31,7 +31,7 @@ class TrainConfig:
     backbone: torchvision's network to put exits on in place of the paper's ('' for that), which
         has no units_per_block and channels.
     pretrained: model file, or folder of its run, that the network starts from and has its shape
-        of, see started.py; or a file of torchvision's weights for a backbone.
+        of, see pretrained.py; or a file of torchvision's weights for a backbone.
     pretrained_sha256: of that model file; where it is given, the file must be the one, else it is
         noted.
     side_channels: of a pyramid's side network, for each block but the first; a network that has

@@ -1,71 +1,99 @@
-"""Weights of torchvision that a backbone starts from, and their preprocessing."""
+"""
+Networks that start from a model's: for other classes, of few pictures, or to learn for longer.
 
-from anytime_perception.images.preprocessing import Preprocessing
-from anytime_perception.networks import AnytimeBackbone, BACKBONES
-from anytime_training.config import TrainConfig
+Their shape, and what a camera's image goes through before, are the model's. So is the
+classification of classes that both have; that of others starts anew.
+"""
+
+import os
+from pathlib import Path
+
+from anytime_perception.model import Model
+from anytime_perception.networks import StagedNetwork
+from anytime_perception.networks.layers import Exit
+from anytime_training.adopted import check_adopted
+from anytime_training.config import as_json, TrainConfig
+from anytime_training.train import new_network
 import torch
-from torch import Tensor
 
-_MEAN = (123.675, 116.28, 103.53)  # of ImageNet, red, green and blue in 0..255
-_SCALE = 57.63  # mean of its standard deviations, 58.395, 57.12 and 57.375
-
-
-def preprocessing_of_imagenet(size: int) -> Preprocessing:
-    """Return what torchvision's weights expect, with one scale for the three colours."""
-    return Preprocessing(size, torch.tensor(_MEAN)[:, None, None], _SCALE)
+# The settings that say what a network is.
+NETWORK = ('units_per_block', 'channels', 'side_channels', 'period', 'late_exits', 'head',
+           'input_size', 'backbone')
 
 
-def load_pretrained(path: str) -> dict[str, Tensor] | None:
+def is_model(pretrained: str) -> bool:
+    """Return whether the setting `pretrained` names a model of ours, not torchvision's weights."""
+    return pretrained.endswith('.safetensors') or os.path.isdir(os.path.expanduser(pretrained))
+
+
+def settings_of(of_file: dict, given: dict) -> dict:
     """
-    Return the state dict in the file at `path`, or None if that is empty.
+    Return what a configuration file and the options given with it set together.
 
-    Raises
-    ------
-    ValueError: if it cannot be read or holds anything but tensors by their names.
-
+    Where a network starts from a model's, what the file says of it has no use.
     """
-    if not path:
-        return None
-    try:
-        weights = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as error:
-        raise ValueError(f'cannot read the pretrained weights {path}: {error.strerror}; name a '
-                         "file of torchvision's with --pretrained") from error
-    except Exception as error:  # torch raises many kinds, with long texts, for a foreign file
-        raise ValueError(_foreign(path)) from error
-    if not isinstance(weights, dict) or not weights or not all(
-            isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError(_foreign(path))
-    return weights
+    if is_model(str({**of_file, **given}.get('pretrained', ''))):
+        of_file = {key: value for key, value in of_file.items() if key not in NETWORK}
+    return {**of_file, **given}
 
 
-def check_backbone(config: TrainConfig) -> None:
+def network_settings(model: Model) -> dict:
+    """Return the settings of NETWORK that make a network as that of `model` is."""
+    members = model.network.members
+    first = members[0].config
+    units = [member.config.get('units_per_block') for member in members]
+    return {'units_per_block': [] if 'backbone' in first else units,
+            'channels': first.get('channels', 0), 'side_channels': first.get('side_channels', ()),
+            'period': [member.config['period'] for member in members],
+            'late_exits': any(member.config['first_exit'] > 1 for member in members[1:]),
+            'head': first.get('head', 'pool'), 'input_size': first['input_size'],
+            'backbone': first.get('backbone', '')}
+
+
+def check_start(path: Path, config: TrainConfig) -> None:
     """
-    Raise ValueError if weights or period of `config` are not for its backbone.
+    Raise ValueError if a run with `config` cannot start from the model at `path`.
 
-    To be called before a run starts: a mistake shall not leave half a run behind.
+    To be called before it starts: a mistake shall not leave half a run behind.
     """
-    if config.pretrained_sha256:
-        raise ValueError(f'pretrained_sha256 is {config.pretrained_sha256}, which has a use only '
-                         f'for a model file, named .safetensors, and pretrained is '
-                         f'{config.pretrained!r}; leave it out')
-    if not config.backbone:
-        if config.pretrained:
-            raise ValueError(f'pretrained is {config.pretrained!r}, which is neither a model '
-                             'file, named .safetensors, nor the folder of a run; and only a '
-                             f"backbone starts from torchvision's weights: {', '.join(BACKBONES)}")
-        return
-    weights = load_pretrained(config.pretrained)
-    try:
-        network = AnytimeBackbone(config.backbone, 2, input_size=config.input_size,
-                                  weights=weights)
-    except ValueError as error:
-        raise ValueError(f'{config.pretrained or config.backbone}: {error}') from error
-    if max(config.period) > network.depth:
-        raise ValueError(f'period is {list(config.period)}, but the backbone {config.backbone} is '
-                         f'only {network.depth} units deep')
+    model = check_adopted(path, 'pretrained', config)
+    theirs, ours = TrainConfig.typed(network_settings(model)), config.to_dict()
+    for key, value in theirs.items():
+        if ours[key] != value:
+            raise ValueError(f'{key} is {ours[key]!r}, but that of the pretrained model {path} is '
+                             f'{value!r}; leave it out')
+    if config.optimiser == 'muon' and model.recipe.get('optimiser') != 'muon':
+        raise ValueError('optimiser is muon, which sets the norm of every kernel anew and so '
+                         f'undoes what others trained, as the pretrained model {path}; set '
+                         'optimiser=sgd')
+    for number, member in enumerate(model.network.members):
+        with torch.device('meta'):
+            network = new_network(config, number, member.num_classes, config.seed)
+        if _shape(network) != _shape(member):
+            raise ValueError(f'the network of the pretrained model {path} is none that training '
+                             f'makes: its settings are {_shape(member)}, in place of '
+                             f'{_shape(network)}')
 
 
-def _foreign(path: str) -> str:
-    return (f'{path} is no state dict of PyTorch tensors; make one with '
-            'torch.save(network.state_dict(), FILE)')
+def start(network: StagedNetwork, number: int, model: Model, class_ids: tuple[str, ...]) -> None:
+    """
+    Give `network`, member `number` of a run's with these classes, the weights of `model`.
+
+    The model is to have passed `check_start`.
+    """
+    before = model.network.members[number]
+    known = {class_id: row for row, class_id in enumerate(model.class_ids)}
+    shared = [(row, known[name]) for row, name in enumerate(class_ids) if name in known]
+    ours, theirs = zip(*shared) if shared else ((), ())
+    classifying = {f'{name}.fc.{part}' for name, module in network.named_modules()
+                   if isinstance(module, Exit) for part in ('weight', 'bias')}
+    weights = network.state_dict()
+    for name, values in before.state_dict().items():
+        if name in classifying:
+            weights[name][list(ours)] = values[list(theirs)]
+        else:
+            weights[name].copy_(values)
+
+
+def _shape(network: StagedNetwork) -> dict:
+    return {key: as_json(value) for key, value in network.config.items()}

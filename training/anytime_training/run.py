@@ -7,17 +7,17 @@ from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.adopted import load_copy
+from anytime_training.backbone_weights import load_pretrained, preprocessing_of_imagenet
 from anytime_training.calibrate import calibrate, uncalibrated
 from anytime_training.config import TrainConfig
 from anytime_training.device import (
     deterministic_convolutions, fitting_threads, flushed_denormals)
 from anytime_training.evaluate import evaluate, Evaluation
 from anytime_training.phases import plan
-from anytime_training.pretrained import load_pretrained, preprocessing_of_imagenet
+from anytime_training.pretrained import start
 from anytime_training.random_state import derived_seed
 from anytime_training.run_data import load_data
 from anytime_training.run_folder import EVALUATION, MODEL
-from anytime_training.started import start
 from anytime_training.strategies import make_weights
 from anytime_training.teacher import load_teacher, Teacher
 from anytime_training.train import CHECKPOINT, new_network, train_network

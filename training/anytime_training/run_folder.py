@@ -6,11 +6,11 @@ from pathlib import Path
 
 from anytime_perception.files import write_json
 from anytime_training.adopted import adopt, load_adopted
+from anytime_training.backbone_weights import check_backbone
 from anytime_training.checks import check_use
 from anytime_training.config import TrainConfig
-from anytime_training.pretrained import check_backbone
+from anytime_training.pretrained import check_start, is_model, NETWORK, network_settings
 from anytime_training.settings import read_config_file
-from anytime_training.started import check_start, is_model, NETWORK, network_settings
 from anytime_training.teacher import check_teacher
 from anytime_training.train import CHECKPOINT
 

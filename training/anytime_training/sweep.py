@@ -11,10 +11,10 @@ import time
 
 from anytime_training.config import TrainConfig
 from anytime_training.device import shared_cpu
+from anytime_training.pretrained import settings_of
 from anytime_training.run_folder import (
     changed_setting, check_new, CONFIG, configuration, is_complete)
 from anytime_training.settings import parse_assignment, read_config_file
-from anytime_training.started import settings_of
 
 _POLL_S = 0.2
 _PATIENCE_S = 10.0  # with a run that was told to stop

@@ -174,7 +174,7 @@ def new_network(config: TrainConfig, number: int, num_classes: int, seed: int,
     """
     Return network `number` (from 0) of `config`, initialised from `seed`, else untrained.
 
-    `pretrained` are weights for the trunk of a backbone, see pretrained.py.
+    `pretrained` are weights for the trunk of a backbone, see backbone_weights.py.
     """
     period = config.period[number % len(config.period)]  # one for all, or one for each
     first_exit = config.depths[number - 1] + 1 if config.late_exits and number else 1

@@ -7,8 +7,8 @@ from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid, AnytimeSequence
 from anytime_training import cli
 from anytime_training.config import TrainConfig
+from anytime_training.pretrained import network_settings, start
 from anytime_training.recipes import recipe
-from anytime_training.started import network_settings, start
 import pytest
 from runs_on_digits import interrupted_after_an_epoch, resume, same_weights, train, weights_of
 import torch
