@@ -9,10 +9,10 @@ from anytime_training import cli, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.figures import _last_losses
+from anytime_training.finished_runs import find_results
 from anytime_training.optimal import optimal_errors, optimal_metrics
 from anytime_training.recipe_figure import draw_recipes, parts
 from anytime_training.recipes import recipe, recipe_of_optimal
-from anytime_training.results import find_results
 import pytest
 
 UNITS = 27  # n = 9

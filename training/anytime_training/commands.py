@@ -14,9 +14,9 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
+from anytime_training.finished_runs import find_results
 from anytime_training.lock import locked
 from anytime_training.pretrained import settings_of
-from anytime_training.results import find_results
 from anytime_training.run import execute_run
 from anytime_training.run_data import load_to_measure
 from anytime_training.run_folder import CONFIG, MODEL, model_path, start_run

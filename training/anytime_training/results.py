@@ -1,9 +1,7 @@
-"""The results of finished runs, under the names that the paper gives its methods."""
+"""The result of a finished run, under the names that the paper gives its methods."""
 
-from collections.abc import Callable, Iterable
 import csv
-from dataclasses import dataclass, replace
-import json
+from dataclasses import dataclass
 from pathlib import Path
 import re
 from typing import NamedTuple
@@ -15,8 +13,6 @@ from anytime_training.evaluate import Evaluation
 from anytime_training.metrics import MILESTONES
 from anytime_training.phases import ONE_BY_ONE
 from anytime_training.recipes import recipe, recipe_of_optimal, strategy_settings
-from anytime_training.run_folder import CONFIG, DATA, EVALUATION, is_complete
-from anytime_training.settings import read_config_file
 
 _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 'EXP3',
                'rwm': 'RWM', 'avgl': 'AVGL'}
@@ -181,57 +177,6 @@ class Result:
         path = self.folder / self.config.names[network] / 'log.csv'
         with open(path, newline='', encoding='utf-8') as file:
             return list(csv.DictReader(file))
-
-
-def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> list[Result]:
-    """
-    Return the finished runs in `paths`: folders of runs, or folders with such folders inside.
-
-    A run that is not finished is left out and named through `warn`. Runs with different images
-    under one name have their `images` named; what those of a run without data.json were is not
-    known, so it goes by the name alone.
-
-    Raises
-    ------
-    ValueError: for a path that is no folder, holds no finished run, or a run whose files are
-        damaged.
-
-    """
-    results: list[Result] = []
-    for path in map(Path, paths):
-        folders = sorted(found.parent for found in path.rglob(CONFIG))
-        complete = [folder for folder in folders if is_complete(folder)]
-        for folder in sorted(set(folders) - set(complete)):
-            warn(f'{folder} is not finished and is left out')
-        if not complete:
-            raise ValueError(f'there is no finished run in {path}')
-        results += [_read(folder) for folder in complete]
-    once = {result.folder.resolve(): result for result in reversed(results)}  # the first of each
-    return _told_apart(list(reversed(once.values())))
-
-
-def _told_apart(results: list[Result]) -> list[Result]:
-    """Return `results` with `images` only where these differ under one name and size."""
-    def called(result: Result) -> tuple:
-        return result.name_of_data, result.config.input_size
-    known: dict[tuple, set[str]] = {}
-    for result in results:
-        known.setdefault(called(result), set()).add(result.images)
-    return [result if len(known[called(result)] - {''}) > 1 else replace(result, images='')
-            for result in results]
-
-
-def _read(folder: Path) -> Result:
-    path = folder / CONFIG
-    try:
-        config = TrainConfig.of(read_config_file(path))
-        path = folder / EVALUATION
-        evaluation = Evaluation.from_dict(json.loads(path.read_text(encoding='utf-8')))
-        path = folder / DATA
-        images = json.loads(path.read_text(encoding='utf-8'))['sha256'] if path.exists() else ''
-        return Result(folder, config, evaluation, images)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} is damaged: {error!r}') from error
 
 
 def mean_errors(results: list[Result]) -> list[float]:
