@@ -17,28 +17,61 @@ class Diagnostics:
     """
     Publishes what a perception node has counted, and whether that is healthy.
 
+    Of several cameras each has a status of its own beside the node's, so that a robot's monitor
+    shows which one it is; they stay while the node is inactive, lest they be taken for stale.
+
     The timer runs on the steady clock, so that it does under paused simulation time, too. The node
     has `engine` (None without), `active`, `trouble`, `intake`, `outputs` and `statistics`.
     """
 
     def __init__(self, node, steady_clock):
         self._node = node
+        self._topics: tuple[str, ...] = ()  # as `intake` has them, or had
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         node.create_timer(_SECONDS, self.publish, clock=steady_clock)
 
     def publish(self) -> None:
         """Publish the state of now."""
-        node = self._node
-        level, summary = self._health(node.statistics)
-        status = DiagnosticStatus(
-            level=level, message=summary,
-            name=f'{node.get_fully_qualified_name().lstrip("/")}: images',
-            hardware_id=str(node.engine.device) if node.engine is not None else '',
-            values=[KeyValue(key=key, value=_text(value))
-                    for key, value in self._values(node.statistics).items()])
-        message = DiagnosticArray(status=[status])
+        node, statistics = self._node, self._node.statistics
+        statuses = [self._status('images', self._health(statistics), self._values(statistics))]
+        self._topics = node.intake.topics or self._topics
+        if len(self._topics) > 1:
+            statuses += [self._camera(statistics, topic) for topic in self._topics]
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = node.get_clock().now().to_msg()
         self._publisher.publish(message)
+
+    def _status(self, name: str, health: tuple[bytes, str], values: dict) -> DiagnosticStatus:
+        node = self._node
+        return DiagnosticStatus(
+            name=f'{node.get_fully_qualified_name().lstrip("/")}: {name}',
+            level=health[0], message=health[1],
+            hardware_id=str(node.engine.device) if node.engine is not None else '',
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
+
+    def _camera(self, statistics: Statistics, topic: str) -> DiagnosticStatus:
+        now, name = time.monotonic(), self._node.resolve_topic_name(topic)
+        rate = statistics.rates(now).get(topic, math.nan)
+        if topic not in self._node.intake.received:
+            health = DiagnosticStatus.OK, 'not received'
+        elif topic in (silent := self._silent(now)):
+            health = DiagnosticStatus.ERROR, f'no image for {silent[topic]:.0f} s'
+        elif self._is_slow(rate):
+            health = DiagnosticStatus.WARN, f'{rate:.1f} images a second'
+        else:
+            health = DiagnosticStatus.OK, 'active'
+        return self._status(name, health, {
+            'images_received': statistics.received_on[topic], 'input_rate_hz': rate})
+
+    def _silent(self, now: float) -> dict[str, float]:
+        """Return the topics that have been silent for too long, and for how long."""
+        patience = self._node.get_parameter('error_silence_s').value
+        silences = {topic: now - camera.heard
+                    for topic, camera in self._node.intake.received.items()}
+        return {topic: silence for topic, silence in silences.items() if silence > patience}
+
+    def _is_slow(self, rate: float) -> bool:
+        return rate < self._node.get_parameter('warn_rate_hz').value
 
     def _health(self, statistics: Statistics) -> tuple[bytes, str]:
         node = self._node
@@ -56,10 +89,10 @@ class Diagnostics:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
-        if silent := node.intake.silent(patience):
-            now = time.monotonic()
+        if silent := self._silent(time.monotonic()):
             return DiagnosticStatus.ERROR, '; '.join(
-                f'no image on {topic.full_name} for {now - topic.heard:.0f} s' for topic in silent)
+                f'no image on {node.resolve_topic_name(topic)} for {silence:.0f} s'
+                for topic, silence in silent.items())
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:
@@ -78,10 +111,11 @@ class Diagnostics:
             if exceeded != DiagnosticStatus.OK:
                 level = max(level, exceeded)
                 complaints.append(text if name.endswith(('_ms', '_mb')) else f'{value:.1%} {text}')
-        rate = statistics.rate(time.monotonic())
-        if rate < self._node.get_parameter('warn_rate_hz').value:
-            level = max(level, DiagnosticStatus.WARN)
-            complaints.append(f'{rate:.1f} images a second')
+        for topic, rate in statistics.rates(time.monotonic()).items():
+            if self._is_slow(rate):
+                level = max(level, DiagnosticStatus.WARN)
+                complaints.append(
+                    f'{rate:.1f} images a second on {self._node.resolve_topic_name(topic)}')
         return level, '; '.join(complaints) or 'active'
 
     def _exceeded(self, name: str, value: float) -> bytes:

@@ -1,8 +1,8 @@
 """Camera images in, from one topic or several, and only while somebody wants answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 import functools
-import time
+from types import MappingProxyType
 
 from anytime_perception.ros.camera_topic import CameraTopic
 from rclpy.exceptions import NameValidationException
@@ -47,10 +47,10 @@ class ImageIntake:
         self._received: dict[str, CameraTopic] = {}
         self.topics: tuple[str, ...] = ()
 
-    def silent(self, seconds: float) -> list[CameraTopic]:
-        """Return the topics that are received and have been silent for longer, in their order."""
-        before = time.monotonic() - seconds
-        return [topic for topic in self._received.values() if topic.heard < before]
+    @property
+    def received(self) -> Mapping[str, CameraTopic]:
+        """The topics that are received, by the names in `topics`, in their order."""
+        return MappingProxyType(self._received)
 
     @property
     def subscribed(self) -> bool:

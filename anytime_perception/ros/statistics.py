@@ -22,7 +22,7 @@ class Statistics:
 
     Attributes
     ----------
-    received: images that arrived, bad ones included.
+    received_on: images that arrived, bad ones included, by topic.
     lost: images that were lost on the way, where the middleware tells.
     bad: number of images dropped as unusable, by reason.
     started: images that work was begun on.
@@ -40,7 +40,7 @@ class Statistics:
         self._lock = threading.Lock()
         self._counts = counts
         self._replaced_before = counts.replaced if counts is not None else 0
-        self.received = 0
+        self.received_on: collections.Counter[str] = collections.Counter()
         self.lost = 0
         self._lost_before = 0
         self.bad: collections.Counter[str] = collections.Counter()
@@ -71,7 +71,7 @@ class Statistics:
 
         `age` is how old it was by its stamp, NaN for a stamp of zero.
         """
-        self.received += 1
+        self.received_on[topic] += 1
         self.unstamped += math.isnan(age)
         self.future += age < 0
         if not math.isnan(age):
@@ -131,19 +131,23 @@ class Statistics:
         return (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1) if len(arrivals) > 1 \
             else math.inf
 
-    def rate(self, at: float) -> float:
-        """
-        Return images per second of the slowest topic, at time `at`.
+    def rates(self, at: float) -> dict[str, float]:
+        """Return images per second at time `at`, of topics with two images or more."""
+        return {topic: 1 / max(self.period(topic), at - arrivals[-1])
+                for topic, arrivals in self._arrivals.items() if len(arrivals) > 1}
 
-        NaN before there are two images of one.
-        """
-        periods = [max(self.period(topic), at - arrivals[-1])
-                   for topic, arrivals in self._arrivals.items() if len(arrivals) > 1]
-        return 1 / max(periods) if periods else math.nan
+    def rate(self, at: float) -> float:
+        """Return images per second of the slowest topic, at time `at`; NaN before any has."""
+        return min(self.rates(at).values(), default=math.nan)
 
     def forget_arrivals(self) -> None:
         """Begin anew with rates: nobody has listened to the cameras for a while."""
         self._arrivals.clear()
+
+    @property
+    def received(self) -> int:
+        """How many images arrived, bad ones included."""
+        return self.received_on.total()
 
     @property
     def missed_share(self) -> float:

@@ -146,6 +146,38 @@ def test_thresholds_decide_about_health(perception, client, parameters, level, t
     wait_for(lambda: newest().level == level and text in newest().message)
 
 
+def test_each_of_several_cameras_has_a_status(perception, client):
+    node = perception(image_topics=['front', 'rear'], error_silence_s=2.0, warn_rate_hz=3.0)
+    heard = client.listen(DiagnosticArray, '/diagnostics')
+    front, rear = (client.create_publisher(Image, topic, 1) for topic in ('front', 'rear'))
+
+    def cameras():
+        names = tuple(f'{NAME[1:]}: /{topic}' for topic in ('front', 'rear'))
+        statuses = {status.name: status for status in heard[-1].status[1:]} if heard else {}
+        return [statuses[name] for name in names] if set(statuses) == set(names) else None
+
+    def send_and_see(*publishers):
+        for publisher in publishers:
+            publisher.publish(image_message()[0])
+        return [(status.level, status.message.lstrip('0123456789. ').split(' for ')[0])
+                for status in cameras() or ()]
+    wait_for(lambda: send_and_see(front, rear) == 2 * [(OK, 'active')])
+    assert all(int(values_of(camera)['images_received']) > 0 for camera in cameras())
+    wait_for(lambda: send_and_see(front) == [(OK, 'active'), (WARN, 'images a second')])
+    wait_for(lambda: send_and_see(front) == [(OK, 'active'), (ERROR, 'no image')])
+    front_rate, rear_rate = (float(values_of(camera)['input_rate_hz']) for camera in cameras())
+    assert rear_rate < 0.6 and front_rate > 3
+    node.trigger_deactivate()
+    wait_for(lambda: send_and_see() == 2 * [(OK, 'not received')])
+
+
+def test_one_camera_has_the_status_of_the_node_alone(perception, client):
+    perception()
+    heard = client.listen(DiagnosticArray, '/diagnostics')
+    wait_for(lambda: heard)
+    assert [status.name for status in heard[-1].status] == [f'{NAME[1:]}: images']
+
+
 def test_one_silent_camera_among_several_is_named(perception, client):
     node = perception(image_topics=['front', 'rear'], error_silence_s=2.0)
     newest = healths(client)
