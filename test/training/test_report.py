@@ -5,7 +5,7 @@ import json
 import math
 import re
 
-from anytime_training import cli, tables
+from anytime_training import cli, paper, tables
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
 from anytime_training.figures import _last_losses
@@ -13,21 +13,23 @@ from anytime_training.finished_runs import find_results
 from anytime_training.optimal import optimal_errors, optimal_metrics
 from anytime_training.recipe_figure import draw_recipes, parts
 from anytime_training.recipes import recipe, recipe_of_optimal
+from anytime_training.results import SHARES
 import pytest
 
 UNITS = 27  # n = 9
 
 
-def write_run(folder, error, before=0, **values):
+def write_run(folder, error, before=0, units=UNITS, **values):
     """
     Write a finished run of the (9, 32) network, untrained, with `error` at every exit.
 
-    A unit costs 10, and what there is `before` the first as much as so many of them.
+    A unit costs 10, and what there is `before` the first as much as so many of them. There are
+    `units`, whatever the network.
     """
     config = TrainConfig.of({'dataset': 'cifar100', 'data': 'x', 'units_per_block': [9],
                              'channels': 32, **values})
     period = config.period[0]
-    depths = tuple(range((UNITS - 1) % period + 1, UNITS + 1, period))
+    depths = tuple(range((units - 1) % period + 1, units + 1, period))
     errors = tuple(error(depth) if callable(error) else error for depth in depths)
     folder.mkdir(parents=True)
     (folder / 'config.json').write_text(json.dumps(config.to_dict()))
@@ -133,8 +135,24 @@ def test_opt_plus_stands_beside_a_sequence(tmp_path):
                   weights='optimal', exit_share=share)
     write_run(tmp_path / 'sequence', 0.3, units_per_block=[3, 9], strategy='aann')
     rows = [row for row in tables.methods(results_of(tmp_path))[0].rows if row[2] == 'OPT+']
-    # OPT was trained at depths 7, 14 and 20, the rounded quarters of 27 units.
-    assert rows[0][5:9] == pytest.approx([30, 20, 20, 20])
+    # OPT was trained at depths 7, 14 and 20; a quarter of 27 units is 6.75, a half 13.5.
+    assert rows[0][5:9] == pytest.approx([math.nan, 30, 20, 20], nan_ok=True)
+
+
+@pytest.mark.parametrize('dataset', ['SVHN', 'CIFAR10', 'CIFAR100'])
+def test_opt_of_table_6_gives_opt_plus_of_table_3(tmp_path, dataset):
+    common = {'dataset': dataset.lower()}
+    for row in paper.table(6):
+        if (row['method'], row['c'], row['dataset']) == ('OPT', 32, dataset):
+            for name, share in SHARES.items():
+                write_run(tmp_path / f'{row["n"]} {share}', row[name] / 100, units=3 * row['n'],
+                          units_per_block=[row['n']], weights='optimal', exit_share=share,
+                          **common)
+    write_run(tmp_path / 'sequence', 0.3, strategy='aann', **PAPERS_SEQUENCE, **common)
+    found, printed = [row for row in tables.methods(results_of(tmp_path))[0].rows
+                      if row[2] == 'OPT+']
+    # At a quarter it is of (7, 32), whose rows did not reach us.
+    assert found[6:9] == pytest.approx(printed[6:9])
 
 
 def test_methods_are_named_after_the_settings_that_their_strategy_has(tmp_path):

@@ -62,9 +62,10 @@ def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, fl
     """
     Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
 
-    A milestone is at the depth at which OPT has it, rounded. There is no AE.
+    A milestone is at that share of its units, not rounded as that of OPT is: so the paper's OPT+
+    (table 3) is what its OPT (table 6) gives. There is no AE.
     """
     depth = run.config.depths[-1]
     points = optimal_points(results, run)
-    return {**{name: optimal_plus(points, round(share * depth))
+    return {**{name: optimal_plus(points, share * depth)
                for name, share in SHARES.items()}, 'AE': math.nan}

@@ -15,8 +15,9 @@ Ours, and the numbers of the paper where it has them. The paper's differ from ru
 gives one each. Runs are averaged and compared only where data, network and recipe are the same;
 the standard recipe is the paper's. OPT at a milestone is the network trained for the exit at that
 share of the units, rounded, as in the paper: of few units, that may be a deeper exit than the one
-that answers there. Where blocks have different numbers of units, shares of the units are others of
-the cost, which each evaluation.json has.
+that answers there. OPT+ is the best OPT of no more units than that share, which is not rounded.
+Where blocks have different numbers of units, shares of the units are others of the cost, which
+each evaluation.json has.
 """
 
 
