@@ -8,9 +8,9 @@ import pytest
 
 
 def walk_through_all_budgets(base, networks, anytime):
-    """Return C of every budget of the last network, unit by unit, as section 3.3 describes it."""
+    """Return C of every budget of each network, unit by unit, as section 3.3 describes it."""
     depths = [base ** index for index in range(networks)]
-    spent, ratios = 0, []
+    spent, walked = 0, []
     for index, depth in enumerate(depths):
         previous = depths[index - 1] if index else 0
         ratios = []
@@ -23,16 +23,32 @@ def walk_through_all_budgets(base, networks, anytime):
                 # before.
                 matched = previous or depth
             ratios.append(spent / matched)
-    return max(ratios), sum(ratios) / len(ratios)
+        walked.append(ratios)
+    return walked
+
+
+def mean(ratios):
+    return sum(ratios) / len(ratios)
 
 
 @pytest.mark.parametrize('base', [2, 3, 4, 7])
 def test_formulas_are_the_limit_of_whole_units(base):
     networks = 1 + round(math.log(20000) / math.log(base))
     for anytime, formula in ((True, cost_inflation), (False, ordinary_cost_inflation)):
-        worst, expected = walk_through_all_budgets(base, networks, anytime)
-        assert worst == pytest.approx(formula(base).worst, rel=2e-3)
-        assert expected == pytest.approx(formula(base).expected, rel=2e-3)
+        *before, last = walk_through_all_budgets(base, networks, anytime)
+        assert max(last) == pytest.approx(formula(base).worst, rel=2e-3)
+        assert mean(last) == pytest.approx(formula(base).expected, rel=2e-3)
+        # Many budgets are of networks before, whose mean is the same but for the first few.
+        earlier = sum(before, [])
+        assert len(earlier) > 0.9 * len(last) / (base - 1)
+        assert mean(earlier) == pytest.approx(formula(base).expected, rel=1e-2)
+
+
+def test_budgets_that_end_within_a_network_cost_more_in_the_mean():
+    *before, last = walk_through_all_budgets(4, 8, anytime=True)
+    early = last[:4 ** 6]  # no deeper than the network before
+    assert mean(sum(before, [])) == pytest.approx(1.67, abs=0.01)
+    assert mean(sum(before, early)) == pytest.approx(1.74, abs=0.01)
 
 
 @settings(max_examples=30)
