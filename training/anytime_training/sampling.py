@@ -191,6 +191,7 @@ class Rwm(Exp3):
     Learn as EXP3, but from the rewards of all exits at once (Littlestone & Warmuth 1994; D.3).
 
     Every v_j is multiplied by exp(γ 𝓛_j / L): seen always, no reward needs division by its chance.
+    So it is what EXP3 does in the mean; the authors' code has γ/2 in place of γ/L.
     """
 
     def _learn(self, reward: Tensor) -> None:

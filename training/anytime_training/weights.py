@@ -23,7 +23,7 @@ def half_end(count: int) -> Tensor:
 
 
 def linear(count: int) -> Tensor:
-    """Weigh exit i (1-based) in proportion to i."""
+    """Weigh exit i (1-based) in proportion to i; the authors' code begins at 1/4 of the last."""
     return _normalised([float(index) for index in range(1, _checked(count) + 1)])
 
 
