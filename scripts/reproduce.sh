@@ -14,11 +14,11 @@ usage: bash scripts/reproduce.sh --data DIR --output DIR [options]
   --parts LIST       default: all of opt,strategies,schemes,eann,recipe
                      opt         OPT at 1/4, 1/2, 3/4 and 1 of each model (tables 3 and 6)
                      strategies  ANN, AANN, Milestone, EXP3, RWM, AVGL (tables 2, 5 and 6)
-                     schemes     weight schemes and modes at n=5, c=16 (table 1)
+                     schemes     weight schemes, modes and OPT of every exit at n=5, c=16 (table 1)
                      eann        the sequence, and OPT of its deepest network (table 3)
                      recipe      our recipe for each model, and OPT by the same recipe
   --seeds LIST       default: 0,1,2
-  --epochs N         default: 300, the paper's
+  --epochs N         default: 300, as the paper's authors have
   --devices LIST     default: auto; name one twice to run two at a time
   --set KEY=VALUE    of every run; may be given again
 TEXT
@@ -51,7 +51,8 @@ sweep() {  # FOLDER CONFIGS OPTIONS…
     "${anytime[@]}" sweep --output "$output/$1" --config $configs --dataset "$dataset" \
         --data "$data" --seeds "$seeds" --devices ${devices//,/ } ${settings[@]+"${settings[@]}"} "${@:3}"
 }
-opt=(--vary exit_share=0.25,0.5,0.75,1.0 --set weights=optimal --set strategy=none)
+optimal=(--set weights=optimal --set strategy=none)
+opt=("${optimal[@]}" --vary exit_share=0.25,0.5,0.75,1.0)
 small=(--set validation=false)  # its configuration has the paper's n=5, c=16
 
 for part in ${parts//,/ }; do
@@ -65,7 +66,9 @@ for part in ${parts//,/ }; do
             sweep schemes validation "${small[@]}" --set strategy=none \
                 --set weights=exponential --vary weights_base=0.5
             sweep schemes validation "${small[@]}" --set strategy=none --vary mode=midfeat,no_grad
-            sweep schemes validation "${small[@]}" "${opt[@]}" ;;
+            # Of each of the 15 exits: table 1 has the AE of OPT, figure 2 a point for every unit.
+            sweep schemes validation "${small[@]}" "${optimal[@]}" --vary \
+                exit_share=0.067,0.133,0.2,0.267,0.333,0.4,0.467,0.533,0.6,0.667,0.733,0.8,0.867,0.933,1.0 ;;
         eann)
             sweep eann eann-c32
             sweep eann n25-c32 "${opt[@]}" --set period=1 ;;

@@ -13,6 +13,7 @@ from anytime_training import cli, sweep
 from anytime_training.checkpoint import load_checkpoint
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
+from anytime_training.metrics import exit_at
 from anytime_training.run_folder import is_complete
 from anytime_training.settings import CONFIGS, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs
@@ -221,19 +222,32 @@ def test_our_recipe_says_nothing_of_data():
     assert not values.keys() & {'dataset', 'data', 'seed'}
 
 
-def test_the_script_of_the_papers_experiments_runs_our_recipe_as_wide_as_each_model(tmp_path):
-    stub = tmp_path / 'anytime'
+def sweeps_of_script(folder, *options):
+    """Return the command lines that the script of the paper's experiments would run."""
+    stub = folder / 'anytime'
     stub.write_text('#!/bin/sh\necho "$@"\n')
     stub.chmod(0o755)
     result = subprocess.run(
-        ['bash', REPRODUCE, '--data', 'there', '--output', 'out', '--parts', 'recipe',
-         '--models', 'n9-c16,n3-c32'], capture_output=True, text=True,
-        env={**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'})
+        ['bash', REPRODUCE, '--data', 'there', '--output', 'out', *options], capture_output=True,
+        text=True, env={**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}'})
     assert result.returncode == 0, result.stderr
     *sweeps, report = result.stdout.splitlines()
-    assert report == 'report out --output out/report' and len(sweeps) == 4
+    assert report == 'report out --output out/report'
+    return sweeps
+
+
+def test_the_script_of_the_papers_experiments_runs_our_recipe_as_wide_as_each_model(tmp_path):
+    sweeps = sweeps_of_script(tmp_path, '--parts', 'recipe', '--models', 'n9-c16,n3-c32')
+    assert len(sweeps) == 4
     for line, (n, c) in zip(sweeps[::2], ((9, 16), (3, 32))):
         channels, side = (tuple(int(width) for width in re.search(rf' {name}=\[(.*?)\]', line)[1]
                                 .split(',')) for name in ('channels', 'side_channels'))
         model = AnytimeNetwork(n, c, 10).exits[-1].cost
         assert 0.8 * model < AnytimePyramid((2, 2, 1), channels, side, 10).exits[-1].cost <= model
+
+
+def test_the_script_of_the_papers_experiments_has_opt_of_every_exit_in_table_1(tmp_path):
+    line = sweeps_of_script(tmp_path, '--parts', 'schemes')[-1]
+    shares = map(float, re.search(r' exit_share=(\S+)', line)[1].split(','))
+    assert 'weights=optimal' in line
+    assert [exit_at(share, range(1, 16)) for share in shares] == list(range(15))
