@@ -127,6 +127,15 @@ def test_a_class_without_images_is_named(tmp_path):
         data.load('folder', str(tmp_path), warn=lambda text: None)
 
 
+def test_images_that_memory_has_no_room_for_are_an_error(tmp_path):
+    write_classes(tmp_path / 'pictures', {'a': 2, 'b': 2})
+    run = ['train', '--dataset', 'folder', '--data', str(tmp_path / 'pictures'), '--device', 'cpu',
+           '--output', str(tmp_path / 'run'), '--units-per-block', '1', '--input-size']
+    for size in (10**7, 10**20):
+        assert cli.main([*run, str(size)]) == 2
+    assert not list((tmp_path / 'run').iterdir())  # so that it can be started with another size
+
+
 def test_what_is_hidden_in_a_class_folder_is_no_picture_of_it(tmp_path):
     write_classes(tmp_path, {'a': 5, 'b': 5})
     write_classes(tmp_path / 'a', {'.ipynb_checkpoints': 5})

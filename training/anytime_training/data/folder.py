@@ -8,7 +8,7 @@ from pathlib import Path
 from anytime_perception.images.pictures import (
     find_pictures, read_picture, SUFFIXES, UNREAD_SUFFIXES)
 from anytime_perception.images.preprocessing import square
-from anytime_training.data.image_set import ImageSet, stratified_split, TEST_FRACTION
+from anytime_training.data.image_set import ImageSet, room, stratified_split, TEST_FRACTION
 import torch
 from torch import Tensor
 
@@ -108,7 +108,7 @@ def _find(folder: Path, class_ids: tuple[str, ...]) -> tuple[list[Path], Tensor]
 
 def _read(files: list[Path], labels: Tensor, size: int, warn) -> ImageSet:
     """Return the images of those `files`, with `labels` (N,), that can be read."""
-    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+    images = room(len(files), size)
 
     def fill(index: int) -> bool:
         try:

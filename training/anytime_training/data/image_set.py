@@ -89,9 +89,18 @@ class Dataset:
                 self.train.subset(held_back))
 
 
+def room(count: int, size: int) -> Tensor:
+    """Return images (count, 3, size, size) to fill; raise ValueError where memory is short."""
+    try:
+        return torch.empty(count, 3, size, size, dtype=torch.uint8)
+    except (RuntimeError, TypeError) as error:  # TypeError: for sizes beyond 64 bits
+        raise ValueError(f'{count} images of {size} pixels a side take {3e-9 * count * size**2:.4g} '
+                         'GB, and there is not so much memory; choose a smaller size') from error
+
+
 def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
     """Return pictures (H, W, 3) uint8 RGB of any size as images (N, 3, size, size)."""
-    images = torch.empty(len(pictures), 3, size, size, dtype=torch.uint8)
+    images = room(len(pictures), size)
     for image, picture in zip(images, pictures):
         image.copy_(torch.from_numpy(square(picture, size)).permute(2, 0, 1))
     return images
