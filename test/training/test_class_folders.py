@@ -1,5 +1,7 @@
 """Class folders: what is a picture of which class, and which ones are held back."""
 
+import os
+
 from anytime_perception import model_file
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.networks import AnytimeNetwork
@@ -125,6 +127,13 @@ def test_a_class_without_images_is_named(tmp_path):
     (tmp_path / 'hollow' / 'broken.png').write_bytes(b'x')
     with pytest.raises(ValueError, match='hollow holds no image for training that can be'):
         data.load('folder', str(tmp_path), warn=lambda text: None)
+
+
+def test_a_class_whose_name_no_message_can_hold_is_refused(tmp_path):
+    write_classes(tmp_path, {'a': 2, 'b': 2, 'c': 2})
+    (tmp_path / 'c').rename(tmp_path / os.fsdecode(b'\xc4pfel'))  # Latin-1
+    with pytest.raises(ValueError, match=r"class folder '\\udcc4pfel' in .* is not UTF-8"):
+        data.load('folder', str(tmp_path), size=8)
 
 
 def test_images_that_memory_has_no_room_for_are_an_error(tmp_path):

@@ -90,6 +90,12 @@ def _subfolders(folder: Path) -> tuple[str, ...]:
     names = tuple(_folders(folder))
     if len(names) < 2:
         raise ValueError(f'{folder} holds {len(names)} class folders; at least two are needed')
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f'the name of the class folder {name!r} in {folder} is not UTF-8, so '
+                             'no message could tell it; rename it') from error
     return names
 
 
