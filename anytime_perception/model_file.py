@@ -25,6 +25,7 @@ import torch
 VERSION = 1
 # Far above any real network; bounds what a damaged file can make us build.
 _MAX_UNITS = 3000
+_BACKBONE_UNITS = 36  # of the deepest of torchvision's
 
 
 class ModelFileError(ValueError):
@@ -113,11 +114,15 @@ def _parse_header(data: bytes) -> dict:
 
 def _build(header: dict) -> StagedNetwork:
     """Return the network of a header, without memory for its weights yet."""
+    believed = _MAX_UNITS
     for config in header['networks']:
-        units = config.get('units_per_block', 0)
-        if (sum(units) if isinstance(units, list) else BLOCKS * units) > _MAX_UNITS:
-            raise ModelFileError(f'units_per_block is {units}; at most {_MAX_UNITS} in all are '
-                                 'believed')
+        units = config.get('units_per_block', _BACKBONE_UNITS // BLOCKS)
+        # A block without units has layers, too.
+        believed -= sum(units, len(units)) if isinstance(units, list) else BLOCKS * units
+        if believed < 0:
+            raise ModelFileError('units_per_block of its networks are more than are believed, '
+                                 f'{_MAX_UNITS} in all')
+    for config in header['networks']:
         unknown = set(config).difference(inspect.signature(_kind(config)).parameters)
         if unknown:
             raise ModelFileError(f'its network has {", ".join(sorted(unknown))}, which this '

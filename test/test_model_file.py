@@ -104,10 +104,14 @@ def test_another_safetensors_file_is_told_apart(tmp_path):
     expect(tmp_path / 'x', 'not one of anytime_perception')
 
 
-def change_header(good, path, change):
+def metadata_of(path):
     from safetensors import safe_open
-    with safe_open(good, framework='pt') as file:
-        header = json.loads(file.metadata()['anytime_perception'])
+    with safe_open(path, framework='pt') as file:
+        return file.metadata()
+
+
+def change_header(good, path, change):
+    header = json.loads(metadata_of(good)['anytime_perception'])
     change(header)
     save_file(load_file(good), path, {'anytime_perception': json.dumps(header)})
 
@@ -119,6 +123,9 @@ def change_header(good, path, change):
     (lambda h: h['networks'][1].update(units_per_block=3), 'names differ'),
     (lambda h: h['networks'][0].update(units_per_block=10**9), 'units_per_block'),
     (lambda h: h['networks'][0].update(units_per_block=[1, 10**9]), 'units_per_block'),
+    (lambda h: h['networks'][0].update(units_per_block=[0] * 10**4 + [1]), 'units_per_block'),
+    (lambda h: h.update(networks=h['networks'] * 1000), 'units_per_block'),
+    (lambda h: h.update(networks=[{'backbone': 'resnet18'}] * 1000), 'units_per_block'),
     (lambda h: h.update(class_ids=['cat']), '1 labels'),
     (lambda h: h['preprocessing'].update(scale=-1.0), 'scale'),
     (lambda h: h['measured'].update(error=[0.5]), 'measurements'),
