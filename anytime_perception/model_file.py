@@ -148,7 +148,7 @@ def _measured(values: dict | None) -> Measured | None:
 
 
 def _load_weights(network: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """Give the network its weights, every name and shape checked before."""
+    """Give the network its weights; names, shapes and values are checked before."""
     expected = network.state_dict()
     weights = {name.removeprefix('network.'): tensor for name, tensor in tensors.items()
                if name.startswith('network.')}
@@ -160,6 +160,8 @@ def _load_weights(network: torch.nn.Module, tensors: dict[str, torch.Tensor]) ->
         if weights[name].shape != parameter.shape:
             raise ModelFileError(f'weight {name!r} has shape {tuple(weights[name].shape)}; '
                                  f'its network needs {tuple(parameter.shape)}')
-    network.load_state_dict({
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()}, assign=True)
+        if weights[name].is_floating_point():
+            weights[name] = weights[name].float()
+        if not weights[name].isfinite().all():
+            raise ModelFileError(f'weight {name!r} has values that are infinite or no numbers')
+    network.load_state_dict(weights, assign=True)

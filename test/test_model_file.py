@@ -135,6 +135,15 @@ def test_what_contradicts_itself_is_refused(good, tmp_path, change, text):
     expect(tmp_path / 'x', text)
 
 
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(good, tmp_path, value):
+    tensors = load_file(good)
+    name = next(name for name in tensors if name.endswith('conv1.weight'))
+    tensors[name][0, 0, 0, 0] = value
+    save_file(tensors, tmp_path / 'x', metadata_of(good))
+    expect(tmp_path / 'x', name.removeprefix('network.'), 'infinite')
+
+
 @given(cut=st.floats(0, 1))
 @settings(max_examples=30)
 def test_a_truncated_file_is_refused(good, tmp_path_factory, cut):
