@@ -286,6 +286,15 @@ def test_a_reader_that_has_enough_is_no_error():
     assert (done.returncode, done.stderr) == (1, b'')
 
 
+def test_whoever_takes_no_output_needs_not(tmp_path):
+    command = ' '.join([sys.executable, '-m', 'anytime_training', 'train', '--output', 'run',
+                        '--device', 'cpu', '--units-per-block', '1', '--channels', '4',
+                        '--epochs', '1'])
+    done = subprocess.run(f'{command} >&- 2>&-', shell=True, cwd=tmp_path, env=environment(),
+                          timeout=240)
+    assert done.returncode == 0 and (tmp_path / 'run/model.safetensors').exists()
+
+
 def test_a_data_set_that_is_not_named_is_said_once(tmp_path, capsys):
     options = ['--epochs', '1', '--units-per-block', '1', '--channels', '4', '--quiet',
                '--device', 'cpu']

@@ -11,6 +11,7 @@ def main(argv: list[str] | None = None) -> int:
         from anytime_training.train import TrainingDiverged
     except KeyboardInterrupt:
         return 130
+    _open_what_is_closed()
     arguments = make_parser().parse_args(argv)
     try:
         arguments.command(arguments)
@@ -36,3 +37,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f'\nanytime {arguments.name}: interrupted{hint}', file=sys.stderr)
         return 130
     return 2
+
+
+def _open_what_is_closed() -> None:
+    """Let what is printed go nowhere where nobody takes it, as after `>&-`; Python has None."""
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))
