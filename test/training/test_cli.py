@@ -295,6 +295,13 @@ def test_whoever_takes_no_output_needs_not(tmp_path):
     assert done.returncode == 0 and (tmp_path / 'run/model.safetensors').exists()
 
 
+@pytest.mark.parametrize('option', ['--config', '--pretrained', '--teacher'])
+def test_what_is_to_be_read_is_not_left_out_by_accident(capsys, tmp_path, option):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(['train', '--output', str(tmp_path / 'run'), option, ''])
+    assert ended.value.code == 2 and f'{option}: it is empty' in capsys.readouterr().err
+
+
 def test_a_data_set_that_is_not_named_is_said_once(tmp_path, capsys):
     options = ['--epochs', '1', '--units-per-block', '1', '--channels', '4', '--quiet',
                '--device', 'cpu']

@@ -27,9 +27,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def place(text: str) -> str:
     """Return the path of what is to be written, which an empty text is not; for argparse."""
+    return _named(text, 'name the place to write to')
+
+
+def source(text: str) -> str:
+    """Return the path of what is to be read, which an empty text is not; for argparse."""
+    return _named(text, 'name what to read, or leave the option out')
+
+
+def _named(text: str, way_out: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError('it is empty; name the place to write to (a variable '
-                                         'of the shell that is not set?)')
+        raise argparse.ArgumentTypeError(f'it is empty; {way_out} (a variable of the shell that '
+                                         'is not set?)')
     return text
 
 

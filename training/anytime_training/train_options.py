@@ -12,7 +12,8 @@ from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
 from anytime_training.settings import assignment
-from anytime_training.shared_options import add_data, add_device, add_graph, integers, place
+from anytime_training.shared_options import (
+    add_data, add_device, add_graph, integers, place, source)
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
@@ -30,7 +31,7 @@ def add_train(subparsers) -> None:
                        help='folder of the run: checkpoints, log, model')
     train.add_argument('--resume', action='store_true',
                        help='go on with the run in DIR (or start it, if there is none)')
-    train.add_argument('--config', metavar='FILE',
+    train.add_argument('--config', type=source, metavar='FILE',
                        help='JSON object of settings, or the name of one of ours, such as n9-c32; '
                             'options override it')
     add_device(train)
@@ -51,11 +52,11 @@ def add_train(subparsers) -> None:
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
     train.add_argument('--backbone', choices=BACKBONES,
                        help="put exits on torchvision's network, in place of the paper's")
-    train.add_argument('--pretrained', metavar='FILE_OR_RUN',
+    train.add_argument('--pretrained', type=source, metavar='FILE_OR_RUN',
                        help='model file, or run, to go on from, of this network or for other '
                             "classes, or, for a backbone, state dict of torchvision's, as "
                             'torch.save writes it')
-    train.add_argument('--teacher', metavar='FILE_OR_RUN',
+    train.add_argument('--teacher', type=source, metavar='FILE_OR_RUN',
                        help='model file, or run, of a better network for the same classes, from '
                             'whose answers all exits learn, by the share of --set distillation')
     train.add_argument('--mode', choices=MODES,
