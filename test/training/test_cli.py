@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from anytime_perception import model_file
-from anytime_training import cli
+from anytime_training import cli, commands
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
 from anytime_training.options import make_parser
@@ -147,6 +147,18 @@ def test_two_processes_do_not_train_in_one_folder(capsys, tmp_path):
         assert not left.exists() and others.exists()
         assert f'another process trains in {tmp_path}' in error_of(capsys, *options)
     assert train(tmp_path, '--epochs', 1, '--resume') == 0
+
+
+def test_of_two_processes_that_begin_at_once_none_trains_with_the_settings_of_the_other(
+        capsys, tmp_path, monkeypatch):
+    start = commands.start_run
+
+    def started_by_both(folder, values, resume):
+        start(folder, {**values, 'seed': 1}, resume)
+        return TrainConfig.of(values)
+    monkeypatch.setattr(commands, 'start_run', started_by_both)
+    error = error_of(capsys, 'train', '--dataset', 'digits', '--output', tmp_path / 'run')
+    assert 'another process has just begun' in error and 'seed 1, not 0' in error
 
 
 def test_help_tells_every_setting_and_what_it_is_by_default(capsys):

@@ -19,7 +19,7 @@ from anytime_training.lock import locked
 from anytime_training.pretrained import settings_of
 from anytime_training.run import execute_run
 from anytime_training.run_data import load_to_measure
-from anytime_training.run_folder import CONFIG, MODEL, model_path, start_run
+from anytime_training.run_folder import check_begun, CONFIG, MODEL, model_path, start_run
 from anytime_training.settings import assignment, parse_assignment, parse_vary, read_config_file
 from anytime_training.sweep import check_jobs, plan_jobs, run_jobs
 
@@ -44,6 +44,8 @@ def train(arguments: Namespace) -> None:
             print(f'anytime train: the data set is {config.dataset}, as no --dataset is named',
                   file=sys.stderr)
         with locked(folder) if distributed.is_main() else contextlib.nullcontext():
+            if distributed.is_main():
+                check_begun(folder, config)
             evaluation = execute_run(folder, config, device, arguments.download, arguments.quiet,
                                      arguments.graph)
         if distributed.is_main():

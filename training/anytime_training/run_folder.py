@@ -107,6 +107,19 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     return TrainConfig.of({**stored.to_dict(), **given})
 
 
+def check_begun(folder: Path, config: TrainConfig) -> None:
+    """
+    Raise ValueError if another process has begun the run in `folder`, with another `config`.
+
+    To be called when no other may be in there any more: of two that start at once both find it
+    empty.
+    """
+    if difference := changed_setting(TrainConfig.of(read_config_file(folder / CONFIG)),
+                                     config.to_dict()):
+        raise ValueError(f'another process has just begun a run in {folder}, with {difference}; '
+                         'choose another --output')
+
+
 def changed_setting(before: TrainConfig, values: dict) -> str:
     """
     Return what `before` has other than `values`, the first only, as 'epochs 1, not 2'; '' if none.
