@@ -94,8 +94,9 @@ def room(count: int, size: int) -> Tensor:
     try:
         return torch.empty(count, 3, size, size, dtype=torch.uint8)
     except (RuntimeError, TypeError) as error:  # TypeError: for sizes beyond 64 bits
-        raise ValueError(f'{count} images of {size} pixels a side take {3e-9 * count * size**2:.4g} '
-                         'GB, and there is not so much memory; choose a smaller size') from error
+        gigabytes = 3e-9 * count * size ** 2
+        raise ValueError(f'{count} images of {size} pixels a side take {gigabytes:.4g} GB, and '
+                         'there is not so much memory; choose a smaller size') from error
 
 
 def from_pictures(pictures: Sequence[np.ndarray], size: int) -> Tensor:
