@@ -2,3 +2,4 @@
 
 RUNNERS = 'auto', 'torch', 'openvino', 'cuda_graphs'
 PRECISIONS = 'float32', 'bfloat16'
+MAX_THREADS = 256  # with some thousands OpenVINO does not come to an end

@@ -14,6 +14,7 @@ from anytime_perception.engine.worker import Counts, Worker
 from anytime_perception.held_answer import check_hysteresis
 from anytime_perception.model import Model
 from anytime_perception.networks import StagedNetwork
+from anytime_perception.runner_names import MAX_THREADS
 import numpy as np
 
 
@@ -57,8 +58,8 @@ class AnytimeEngine:
                  budget: float | Budget | None = None, confidence: float | None = None,
                  hysteresis: float = 1.0, threads: int = 1, runner: str = 'auto',
                  precision: str = 'float32'):
-        if threads < 1:
-            raise ValueError(f'threads is {threads}; it must be 1 or more')
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f'threads is {threads}; it must be in 1 to {MAX_THREADS}')
         _probability(confidence)
         check_hysteresis(hysteresis)
         self.model = model if isinstance(model, Model) else Model.bare(model)

@@ -7,7 +7,7 @@ import enum
 import math
 from typing import Any
 
-from anytime_perception.runner_names import PRECISIONS, RUNNERS
+from anytime_perception.runner_names import MAX_THREADS, PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
@@ -85,7 +85,7 @@ PARAMETERS: dict[str, Spec] = {
     'threads': Spec(
         1, 'CPU threads of the network and of OpenCV. More than one helps only on a machine with '
         'idle cores.',
-        Read.CONFIGURED, minimum=1, maximum=256),
+        Read.CONFIGURED, minimum=1, maximum=MAX_THREADS),
     'runner': Spec(
         'auto', 'What runs the network: torch, openvino (CPU only), cuda_graphs (GPU only), or '
         'auto for the quickest of those that can be had.', Read.CONFIGURED, choices=RUNNERS),

@@ -542,6 +542,12 @@ def test_an_absolute_deadline_is_one():
         assert endless.deadline_for(10.0) == math.inf  # which a message's float32 can hold
 
 
+@pytest.mark.parametrize('threads', [-1, 0, 257, 99999])
+def test_no_more_threads_than_any_machine_has_use_for(threads):
+    with pytest.raises(ValueError, match=f'threads is {threads}; it must be in 1 to 256'):
+        AnytimeEngine(AnytimeNetwork(1, 4, 3), threads=threads)
+
+
 @pytest.mark.parametrize('budget', [0, -1.0, float('nan'), Budget])
 def test_impossible_budgets_are_refused(engine, budget):
     with pytest.raises((ValueError, TypeError)):

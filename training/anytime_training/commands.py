@@ -164,12 +164,13 @@ def profile(arguments: Namespace) -> None:
     """Measure the latency of every exit on this device and write it beside the model."""
     from anytime_training import profiling  # for the robot: needs no data sets
     path = model_path(arguments.model)
+    output = Path(arguments.output or path.with_suffix('.profile'))
+    output = output.with_name(output.name + '.json')  # before all is measured, if it is none
     result = profiling.profile(
         path, arguments.images, arguments.rate, device=arguments.device,
         threads=arguments.threads, runner=arguments.runner, precision=arguments.precision)
     print(profiling.table(result))
-    output = Path(arguments.output or path.with_suffix('.profile'))
-    for file in profiling.write(result, output.with_name(output.name + '.json')):
+    for file in profiling.write(result, output):
         print(f'wrote {file}')
 
 
