@@ -101,7 +101,7 @@ def _add_sweep(subparsers) -> None:
     sweep.add_argument('--output', type=place, required=True, metavar='DIR')
     sweep.add_argument('--config', nargs='+', required=True, metavar='FILE',
                        help='JSON files of settings, or names of ours, such as n9-c32')
-    sweep.add_argument('--seeds', type=integers, default=(0,), metavar='S[,S…]')
+    sweep.add_argument('--seeds', type=integers, default=(0,), metavar='S[,S...]')
     sweep.add_argument('--vary', nargs='+', action='extend', default=[],
                        metavar='KEY=VALUE,VALUE',
                        help='train with each of these values, e.g. strategy=none,aann')

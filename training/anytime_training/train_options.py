@@ -39,7 +39,7 @@ def add_train(subparsers) -> None:
     add_graph(train)
     train.add_argument('--dataset', choices=DATASETS, help='default: digits')
     add_data(train)
-    train.add_argument('--units-per-block', type=integers, metavar='N[,N…]',
+    train.add_argument('--units-per-block', type=integers, metavar='N[,N...]',
                        help="the paper's n, for a network of 3n units; several, growing, train a "
                             'sequence (EANN); --set units_per_block=[[0,1,4]] says how many each '
                             'block has; with side_channels, as in --config recipe, they are of a '
@@ -47,7 +47,7 @@ def add_train(subparsers) -> None:
     train.add_argument('--channels', type=int,
                        help="the paper's c, channels of the first block, twice as many in each "
                             'after it; --set channels=[16,32,96] says how many each block has')
-    train.add_argument('--period', type=integers, metavar='S[,S…]',
+    train.add_argument('--period', type=integers, metavar='S[,S...]',
                        help="the paper's s, units from one exit to the next")
     train.add_argument('--input-size', type=int, help='pixels a side that images are scaled to')
     train.add_argument('--backbone', choices=BACKBONES,
