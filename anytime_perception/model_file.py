@@ -25,7 +25,7 @@ import torch
 VERSION = 1
 # Far above any real network; bounds what a damaged file can make us build.
 _MAX_UNITS = 3000
-_BACKBONE_UNITS = 36  # of the deepest of torchvision's
+_UNITS_OF_BACKBONES = 12  # per block, as if they had three: the deepest has 36
 
 
 class ModelFileError(ValueError):
@@ -116,7 +116,7 @@ def _build(header: dict) -> StagedNetwork:
     """Return the network of a header, without memory for its weights yet."""
     believed = _MAX_UNITS
     for config in header['networks']:
-        units = config.get('units_per_block', _BACKBONE_UNITS // BLOCKS)
+        units = config.get('units_per_block', _UNITS_OF_BACKBONES)
         # A block without units has layers, too.
         believed -= sum(units, len(units)) if isinstance(units, list) else BLOCKS * units
         if believed < 0:

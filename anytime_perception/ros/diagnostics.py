@@ -50,28 +50,31 @@ class Diagnostics:
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
 
     def _camera(self, statistics: Statistics, topic: str) -> DiagnosticStatus:
-        now, name = time.monotonic(), self._node.resolve_topic_name(topic)
+        rate = statistics.rates(time.monotonic()).get(topic, math.nan)
+        return self._status(
+            self._node.resolve_topic_name(topic), self._camera_health(statistics, topic),
+            {'images_received': statistics.received_on[topic], 'input_rate_hz': rate})
+
+    def _camera_health(self, statistics: Statistics, topic: str,
+                       place: str = '') -> tuple[bytes, str]:
+        """Return the level of one camera, and why; `place` tells which, where it must."""
+        node, now = self._node, time.monotonic()
+        if topic not in node.intake.received:
+            return DiagnosticStatus.OK, 'not received'
+        silence = now - node.intake.received[topic].heard
+        if silence > node.get_parameter('error_silence_s').value:
+            return DiagnosticStatus.ERROR, f'no image{place} for {silence:.0f} s'
         rate = statistics.rates(now).get(topic, math.nan)
-        if topic not in self._node.intake.received:
-            health = DiagnosticStatus.OK, 'not received'
-        elif topic in (silent := self._silent(now)):
-            health = DiagnosticStatus.ERROR, f'no image for {silent[topic]:.0f} s'
-        elif self._is_slow(rate):
-            health = DiagnosticStatus.WARN, f'{rate:.1f} images a second'
-        else:
-            health = DiagnosticStatus.OK, 'active'
-        return self._status(name, health, {
-            'images_received': statistics.received_on[topic], 'input_rate_hz': rate})
+        if rate < node.get_parameter('warn_rate_hz').value:
+            return DiagnosticStatus.WARN, f'{rate:.1f} images a second{place}'
+        return DiagnosticStatus.OK, 'active'
 
-    def _silent(self, now: float) -> dict[str, float]:
-        """Return the topics that have been silent for too long, and for how long."""
-        patience = self._node.get_parameter('error_silence_s').value
-        silences = {topic: now - camera.heard
-                    for topic, camera in self._node.intake.received.items()}
-        return {topic: silence for topic, silence in silences.items() if silence > patience}
-
-    def _is_slow(self, rate: float) -> bool:
-        return rate < self._node.get_parameter('warn_rate_hz').value
+    def _cameras_at(self, level: bytes, statistics: Statistics) -> list[str]:
+        """Return what is said of each camera whose health is at `level`."""
+        node = self._node
+        healths = [self._camera_health(statistics, topic, f' on {node.resolve_topic_name(topic)}')
+                   for topic in node.intake.received]
+        return [text for found, text in healths if found == level]
 
     def _health(self, statistics: Statistics) -> tuple[bytes, str]:
         node = self._node
@@ -81,18 +84,15 @@ class Diagnostics:
             return DiagnosticStatus.WARN, 'not configured'
         if reason := why_given_up(node.engine):
             return DiagnosticStatus.ERROR, reason
-        patience = node.get_parameter('error_silence_s').value
-        if node.engine.stuck_for > patience:
+        if node.engine.stuck_for > node.get_parameter('error_silence_s').value:
             return DiagnosticStatus.ERROR, \
                 f'nothing has come of the image in flight for {node.engine.stuck_for:.0f} s'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
         if not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
-        if silent := self._silent(time.monotonic()):
-            return DiagnosticStatus.ERROR, '; '.join(
-                f'no image on {node.resolve_topic_name(topic)} for {silence:.0f} s'
-                for topic, silence in silent.items())
+        if silent := self._cameras_at(DiagnosticStatus.ERROR, statistics):
+            return DiagnosticStatus.ERROR, '; '.join(silent)
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:
@@ -111,11 +111,9 @@ class Diagnostics:
             if exceeded != DiagnosticStatus.OK:
                 level = max(level, exceeded)
                 complaints.append(text if name.endswith(('_ms', '_mb')) else f'{value:.1%} {text}')
-        for topic, rate in statistics.rates(time.monotonic()).items():
-            if self._is_slow(rate):
-                level = max(level, DiagnosticStatus.WARN)
-                complaints.append(
-                    f'{rate:.1f} images a second on {self._node.resolve_topic_name(topic)}')
+        if slow := self._cameras_at(DiagnosticStatus.WARN, statistics):
+            level = max(level, DiagnosticStatus.WARN)
+            complaints += slow
         return level, '; '.join(complaints) or 'active'
 
     def _exceeded(self, name: str, value: float) -> bytes:
