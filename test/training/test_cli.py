@@ -77,6 +77,7 @@ def error_of(capsys, *arguments):
     ({'cutout': 8, 'input_size': 8}, 'below input_size, 8'),
     ({'tau': math.inf}, 'tau is inf; it must be finite'),
     ({'lr': math.nan}, 'lr is nan; it must be finite'),
+    ({'lr': 10 ** 400}, 'it must be finite'),
     ({'mode': 'midfeat', 'strategy': 'exp3'}, 'strategy is exp3'),
     ({'mode': 'no_grad', 'tau': 1.0}, 'tau is 1.0'),
     ({'mode': 'midfeat', 'weights': 'optimal'}, 'weights is optimal'),

@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 import difflib
-import math
+import sys
 
 from anytime_perception.networks.blocks import make_blocks
 from anytime_training.checks import check_choice, check_settings, OPTIMISERS
@@ -195,7 +195,7 @@ def _of_type(key: str, value, kind: type):
     if listed and key in _BY_BLOCK:
         return tuple(_of_type(f'each of {key}', item, int) for item in value)
     if kind is float and number:
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # nor NaN, nor an int that no float can hold
             raise ValueError(f'{key} is {value!r}; it must be finite')
         return float(value)
     if type(value) is not kind:
