@@ -50,7 +50,8 @@ class LatencyProfile:
         self._is_step = self._typical_step > 0
         self._first: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._pace: collections.deque[float] = collections.deque([1.0], maxlen=_WINDOW)
-        self._step_pace: collections.deque[float] = collections.deque([1.0], maxlen=_RECENT)
+        # What steps have taken, and what they take typically.
+        self._steps: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
         # Of the first exit, in passes that have taken no step since the last that has.
         self._first_pace: collections.deque[float] = collections.deque(maxlen=_PATIENCE)
         for row, begun in zip(elapsed, prepared):
@@ -91,20 +92,40 @@ class LatencyProfile:
                 # step, and would keep steps from being tried.
                 pace = float(np.median(self._first_pace))
                 self._pace.append(pace)
-                self._step_pace.clear()
-                self._step_pace.append(pace)
+                self._steps.clear()
+                self._remember_steps(pace * self._typical_step)
         else:
             self._first_pace.clear()
             self._pace.append((elapsed[last] - elapsed[0]) / self._since_first[last])
-            steps = self._is_step[1:last + 1]
-            self._step_pace.extend(
-                np.diff(elapsed)[steps] / self._typical_step[1:last + 1][steps])
+            self._remember_steps(np.diff(elapsed, prepend=elapsed[0]))
+
+    def _remember_steps(self, taken: np.ndarray) -> None:
+        steps = self._is_step[:len(taken)]
+        self._steps.extend(zip(taken[steps], self._typical_step[:len(taken)][steps]))
 
     def _refresh(self) -> None:
         self.median = _usual(self._first) + _usual(self._pace) * self._since_first
         self.p99 = _bound(self._first) + _bound(self._pace) * self._since_first
-        self.step = np.quantile(self._step_pace, _STEP_QUANTILE) * self._typical_step
+        self.step = self._bound_of_steps()
         self._refreshed = time.monotonic()
+
+    def _bound_of_steps(self) -> np.ndarray:
+        """
+        Return what each step exceeds in 1 of 20 cases, as steps of all lengths tell it.
+
+        Some are slow by a factor (a processor at a lower clock), some by a delay (one that others
+        use, too). A factor seen at a short step says too much of a long one, and a delay seen at a
+        long step too much of a short one, so the lesser of both counts.
+        """
+        if not self._steps:
+            return self._typical_step  # there are none
+        taken, typical = np.array(self._steps).T
+        pace = taken / typical
+        usual = float(np.median(pace))
+        delay = np.quantile(taken - usual * typical, _STEP_QUANTILE)
+        bound = np.minimum(np.quantile(pace, _STEP_QUANTILE) * self._typical_step,
+                           usual * self._typical_step + max(delay, 0.0))
+        return np.where(self._is_step, bound, 0.0)
 
 
 def _usual(values: Sequence[float]) -> float:

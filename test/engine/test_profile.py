@@ -109,6 +109,24 @@ def test_delays_that_are_much_for_a_short_first_exit_do_not_keep_steps_from_bein
     assert all(np.mean(part) > 0.7 for part in np.split(np.array(reached[:1900]) >= 1, 19))
 
 
+def test_delays_of_short_steps_do_not_keep_a_long_one_from_being_tried():
+    """Seven exits of a millisecond and one of 20, on a core that others use now and then."""
+    steps = np.array([1e-3] * 7 + [20e-3])
+    random = np.random.default_rng(0)
+    rows = np.cumsum(steps + 8e-3 * (random.random((1000, 8)) < 0.06), axis=1)
+    profile = LatencyProfile(rows[:50])
+    reached = np.array([stop_at_budget(profile, row, 0.1) for row in rows[50:]])
+    assert np.mean(reached == 7) > 0.98
+    assert 19.9e-3 < profile.step[7] < 32e-3 and profile.exit_within(0.1) == 7
+
+
+def test_a_long_step_of_many_lengths_does_not_keep_a_short_one_from_being_tried():
+    steps = np.array([1e-3, 1e-3, 20e-3])
+    factor = np.where(np.random.default_rng(0).random((1000, 1)) < 0.2, 1.5, 1.0)
+    profile = LatencyProfile(np.cumsum(steps * factor, axis=1))
+    assert profile.step[1] == pytest.approx(1.5e-3) and profile.step[2] == pytest.approx(30e-3)
+
+
 def test_steps_are_tried_again_soon_after_a_slow_spell():
     steps = [1e-3] * 5
     profile = LatencyProfile(passes(100, steps))
