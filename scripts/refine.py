@@ -54,7 +54,7 @@ def main() -> int:
                 print(name)
                 for answer in engine.refine(picture):
                     print(f'  {answer.elapsed * 1e3:7.2f} ms  exit {answer.exit_index + 1:>2} of '
-                          f'{answer.exit_count}  {model.class_ids[answer.class_index]:<16} '
+                          f'{answer.exit_count}  {answer.class_id:<16} '
                           f'{answer.confidence:6.1%}  {answer.status.name.lower()}', flush=True)
     except (DeviceError, ModelFileError, ValueError) as error:
         print(error, file=sys.stderr)

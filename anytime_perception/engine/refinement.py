@@ -35,6 +35,7 @@ class Refinement:
     cost: multiply-adds of everything run for this answer; `cost_fraction` of the whole pass.
     probabilities: float32 (num_classes,), summing to 1.
     class_index: the answer: the most likely class, or with hysteresis one that is held.
+    class_id: its label.
     confidence: its probability.
     elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
     budget: seconds from the image's arrival to its deadline, as known when this was answered, or,
@@ -52,6 +53,7 @@ class Refinement:
     cost_fraction: float
     probabilities: np.ndarray
     class_index: int
+    class_id: str
     elapsed: float
     arrival: float
     budget: float

@@ -116,5 +116,6 @@ class Refiner:
         else:
             status = Status.SUPERSEDED if superseded() else Status.REFINING
         return Refinement(
-            *self._exits[index], probabilities, class_index, now - image_pass.arrival,
-            image_pass.arrival, deadline - image_pass.arrival, status, image_pass.tag)
+            *self._exits[index], probabilities, class_index, self._model.class_ids[class_index],
+            now - image_pass.arrival, image_pass.arrival, deadline - image_pass.arrival, status,
+            image_pass.tag)

@@ -478,6 +478,7 @@ def test_an_answer_is_held_until_another_class_is_clearly_more_likely(runner):
                 if answer is None or likely.max() > 2.0 * likely[answer]:
                     answer = likely.argmax()
                 assert refinement.class_index == answer
+                assert refinement.class_id == str(answer)  # labels are numbers by default
                 assert refinement.confidence == likely[answer]
                 changed += answer != likely.argmax()
         assert changed  # else all of this would hold without hysteresis, too

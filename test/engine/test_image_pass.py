@@ -15,7 +15,7 @@ FINAL = [status for status in Status if status.final]
 
 def refinement(exit_index, status=Status.REFINING):
     return Refinement(exit_index, 9, 0, exit_index + 1, 100, 0.1, np.array([0.25, 0.75]), 1,
-                      0.01, 0.0, math.inf, status)
+                      'dog', 0.01, 0.0, math.inf, status)
 
 
 class PassMachine(RuleBasedStateMachine):

@@ -115,8 +115,8 @@ def test_diagnostics_say_what_the_statistics_know(perception, client):
 
 
 def answer(elapsed=0.01, budget=math.inf):
-    return engine.Refinement(0, 2, 0, 1, 10, 0.5, np.full(3, 1 / 3), 0, elapsed, 0.0, budget,
-                             engine.Status.REFINING)
+    return engine.Refinement(0, 2, 0, 1, 10, 0.5, np.full(3, 1 / 3), 0, '0', elapsed, 0.0,
+                             budget, engine.Status.REFINING)
 
 
 def test_an_answer_that_is_said_again_is_fresh_once():

@@ -16,7 +16,7 @@ def test_every_field_of_a_refinement():
     refinement = engine.Refinement(
         exit_index=2, exit_count=5, network_index=1, depth=7, cost=100, cost_fraction=0.25,
         probabilities=np.array([0.25, 0.125, 0.5, 0.0625, 0.0625], np.float32), class_index=2,
-        elapsed=0.0125, arrival=9.0, budget=0.75, status=engine.Status.BUDGET_SPENT)
+        class_id='c', elapsed=0.0125, arrival=9.0, budget=0.75, status=engine.Status.BUDGET_SPENT)
     message = refinement_message(refinement, header, 'left/image', tuple('abcde'), 3)
     assert {name: getattr(message, name) for name in message.get_fields_and_field_types()} == {
         'header': header, 'image_topic': 'left/image',
