@@ -59,8 +59,11 @@ def evaluate(arguments: Namespace) -> None:
     device = choose_device(arguments.device)
     model = _load(arguments.model)
     recipe = model.recipe
-    name = arguments.dataset or recipe.get('dataset', '')
     folder = arguments.data or ''
+    name = arguments.dataset or recipe.get('dataset') or ('folder' if folder else '')
+    if not name:
+        raise ValueError(f'{arguments.model} does not say which data set it was trained on; name '
+                         'its test images: --data FOLDER or --dataset')
     run = Path(arguments.model)
     if not folder and name == recipe.get('dataset') and run.is_dir():
         folder = read_config_file(run / CONFIG).get('data', '')

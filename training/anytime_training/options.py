@@ -44,7 +44,9 @@ def _add_evaluate(subparsers) -> None:
                     '1/4, 1/2, 3/4 and all of the computation.')
     evaluate.add_argument('model', metavar='FILE_OR_RUN',
                           help='a model file, or the folder of a run')
-    evaluate.add_argument('--dataset', choices=DATASETS, help='default: the one it was trained on')
+    evaluate.add_argument('--dataset', choices=DATASETS,
+                          help='default: the one it was trained on; folder where the model does '
+                               'not say')
     add_data(evaluate)
     add_device(evaluate)
     evaluate.add_argument('--hysteresis', type=float, default=1.0, metavar='RATIO',
