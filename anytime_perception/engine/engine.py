@@ -73,7 +73,7 @@ class AnytimeEngine:
     def __enter__(self) -> 'AnytimeEngine':
         return self
 
-    def __exit__(self, *_exception) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     @property

@@ -9,6 +9,7 @@ the rest of the graph is still to be computed.
 from collections.abc import Callable
 import ctypes
 import threading
+from typing import Any
 import weakref
 
 from anytime_perception.engine.runner import Answered
@@ -105,7 +106,7 @@ class Report(Op):
         """Say that it can be run."""
         return True
 
-    def evaluate(self, _outputs, inputs) -> bool:
+    def evaluate(self, _outputs: list[Any], inputs: list[Any]) -> bool:
         """Report; the memory is OpenVINO's, so a copy."""
         self._reporter().take(inputs[0].data[:self._exits].copy(), self._position)
         return True

@@ -1,6 +1,7 @@
 """The worker: the one thread that computes, the places where images wait for it, and its end."""
 
 import atexit
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 import logging
@@ -156,7 +157,7 @@ class Worker:
             image_pass.drop(error)
 
     @torch.inference_mode()
-    def _work(self, prepare, ready: Future) -> None:
+    def _work(self, prepare: Callable[[], Refiner], ready: Future) -> None:
         try:
             refiner = prepare()
         except BaseException as error:  # else who makes the engine would wait for ever

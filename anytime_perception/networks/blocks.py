@@ -47,11 +47,11 @@ def check_counts(counts: dict) -> None:
         check_count(name, value)
 
 
-def check_count(name: str, value) -> None:
+def check_count(name: str, value: object) -> None:
     """Raise ValueError if `value` is not a positive integer."""
     if not _is_count(value):
         raise ValueError(f'{name} is {value!r}; it must be a positive integer')
 
 
-def _is_count(value, least: int = 1) -> bool:
+def _is_count(value: object, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least

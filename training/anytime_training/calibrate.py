@@ -10,6 +10,7 @@ network is an ordinary one. Where exits build on the answer before (see
 import math
 
 from anytime_perception.images.preprocessing import Preprocessing
+from anytime_perception.networks import StagedNetwork
 from anytime_training.config import TrainConfig
 from anytime_training.data import ImageSet
 from anytime_training.evaluate import predict_logits
@@ -20,13 +21,13 @@ from torch.nn import functional
 _RANGE = (0.05, 20.0)  # of factors; a network whose errors are all gone would want infinity
 
 
-def uncalibrated(config: TrainConfig, network) -> tuple[float, ...]:
+def uncalibrated(config: TrainConfig, network: StagedNetwork) -> tuple[float, ...]:
     """Return how much of the answer before carries over at each exit of a network as trained."""
     carry = 1.0 if config.boosted else config.carry
     return (carry,) * len(network.exits) if carry else ()
 
 
-def calibrate(config: TrainConfig, network, preprocessing: Preprocessing,
+def calibrate(config: TrainConfig, network: StagedNetwork, preprocessing: Preprocessing,
               data: ImageSet) -> tuple[float, ...]:
     """
     Scale the heads of `network` so that its confidences fit `data`; return what it then carries.
@@ -47,9 +48,9 @@ def calibrate(config: TrainConfig, network, preprocessing: Preprocessing,
             factors.append(fit_factor(alone, labels, given))
             answer = given + factors[-1] * alone
     with torch.no_grad():
-        for stage, factor in zip(network.exits, factors):
-            stage.head.fc.weight *= factor
-            stage.head.fc.bias *= factor
+        for head, factor in zip(network.heads, factors):
+            for parameter in head.get_submodule('fc').parameters():  # weight and bias
+                parameter.mul_(factor)
     return carry
 
 

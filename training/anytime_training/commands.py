@@ -154,7 +154,7 @@ def info(arguments: Namespace) -> None:
               f'{entry["macs"] / 1e6:8.2f} M MACs{quality}')
 
 
-def _readable(value) -> str:
+def _readable(value: object) -> str:
     if isinstance(value, dict):
         return ' '.join(assignment(key, part) for key, part in value.items())
     if isinstance(value, list):

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 import difflib
 import sys
+from typing import Any
 
 from anytime_perception.networks.blocks import make_blocks
 from anytime_training.checks import check_choice, check_settings, OPTIMISERS
@@ -186,7 +187,7 @@ class TrainConfig:
         return {name: as_json(value) for name, value in dataclasses.asdict(self).items()}
 
 
-def _of_type(key: str, value, kind: type):
+def _of_type(key: str, value: Any, kind: type) -> Any:
     """Return `value` as the `kind` that the field `key` has."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     listed = isinstance(value, (list, tuple))
@@ -203,6 +204,6 @@ def _of_type(key: str, value, kind: type):
     return value
 
 
-def as_json(value):
+def as_json(value: object) -> object:
     """Return `value` with lists in place of tuples."""
     return list(map(as_json, value)) if isinstance(value, tuple) else value

@@ -10,6 +10,7 @@ from anytime_perception.files import write_json
 from anytime_perception.held_answer import HeldAnswer
 from anytime_perception.images.preprocessing import Preprocessing
 from anytime_perception.model import Measured
+from anytime_perception.networks import StagedNetwork
 from anytime_perception.networks.layers import probabilities
 from anytime_training import metrics
 from anytime_training.data import ImageSet
@@ -120,7 +121,7 @@ def _to_json(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str,
+def evaluate(network: StagedNetwork, preprocessing: Preprocessing, data: ImageSet, dataset: str,
              carry: Sequence[float] = (), hysteresis: float = 1.0) -> Evaluation:
     """
     Return the evaluation of `network` on `data`, on the device of both.
@@ -133,7 +134,7 @@ def evaluate(network, preprocessing: Preprocessing, data: ImageSet, dataset: str
     return measure(network, probable, data.labels.cpu(), dataset, hysteresis)
 
 
-def measure(network, probable: Tensor, labels: Tensor, dataset: str,
+def measure(network: StagedNetwork, probable: Tensor, labels: Tensor, dataset: str,
             hysteresis: float = 1.0) -> Evaluation:
     """Return the evaluation of answers (exits, N, classes) to images that have `labels` (N,)."""
     held = HeldAnswer(hysteresis)
@@ -151,7 +152,7 @@ def measure(network, probable: Tensor, labels: Tensor, dataset: str,
               for answer in answers))
 
 
-def predict(network, preprocessing: Preprocessing, data: ImageSet,
+def predict(network: StagedNetwork, preprocessing: Preprocessing, data: ImageSet,
             carry: Sequence[float] = ()) -> Tensor:
     """Return the answers (exits, N, classes) of every exit for every image, on the CPU."""
     alone = probabilities(predict_logits(network, preprocessing, data)).cpu()
@@ -162,7 +163,7 @@ def predict(network, preprocessing: Preprocessing, data: ImageSet,
 
 
 @torch.no_grad()
-def predict_logits(network, preprocessing: Preprocessing, data: ImageSet) -> Tensor:
+def predict_logits(network: StagedNetwork, preprocessing: Preprocessing, data: ImageSet) -> Tensor:
     """
     Return the logits (exits, N, classes) of every exit for every image, on their device.
 

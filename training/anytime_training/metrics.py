@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import math
 
+from anytime_perception.networks import StagedNetwork
 import torch
 from torch import Tensor
 
@@ -87,7 +88,7 @@ def milestone_errors(errors: Sequence[float], positions: Sequence[float]) -> lis
     return [math.nan if index is None else errors[index] for index in milestone_exits(positions)]
 
 
-def unit_positions(network) -> list[int]:
+def unit_positions(network: StagedNetwork) -> list[int]:
     """Return how many units, of all networks, have been run at each exit."""
     positions, before, depth, index = [], 0, 0, 0
     for stage in network.stages:

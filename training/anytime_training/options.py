@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_evaluate(subparsers) -> None:
+def _add_evaluate(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     evaluate = subparsers.add_parser(
         'evaluate', help='measure every exit of a model on test images',
         description='Print the top-1 error of every exit, their average (AE), and the error at '
@@ -57,7 +57,7 @@ def _add_evaluate(subparsers) -> None:
     evaluate.set_defaults(command=commands.evaluate)
 
 
-def _add_profile(subparsers) -> None:
+def _add_profile(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     profile = subparsers.add_parser(
         'profile', help='measure how long each exit takes on this device',
         description='Refine camera-sized pictures at a steady rate and print the latency of every '
@@ -75,7 +75,7 @@ def _add_profile(subparsers) -> None:
     profile.set_defaults(command=commands.profile)
 
 
-def _add_ship(subparsers) -> None:
+def _add_ship(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     ship = subparsers.add_parser(
         'ship', help='write the model of a run for others, and a card that says what it is',
         description='Write FILE with what the model in it does on the test images, and beside it '
@@ -94,7 +94,7 @@ def _add_ship(subparsers) -> None:
     ship.set_defaults(command=commands.ship)
 
 
-def _add_sweep(subparsers) -> None:
+def _add_sweep(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     sweep = subparsers.add_parser(
         'sweep', help='run many trainings: configurations, varied values and seeds',
         description='Train every combination, each in its own folder under DIR. Runs that are '
@@ -117,7 +117,7 @@ def _add_sweep(subparsers) -> None:
     sweep.set_defaults(command=commands.sweep)
 
 
-def _add_dataset(subparsers) -> None:
+def _add_dataset(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     dataset = subparsers.add_parser(
         'dataset', help="write a data set, or a robot's recording, as class folders of PNG files",
         description='Write train/<class>/NNNN.png and test/<class>/NNNN.png, to train with, to '

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 import time
+from typing import Any
 
 from anytime_perception import model_file
 from anytime_perception.engine import AnytimeEngine
@@ -14,7 +15,7 @@ _FRAME = (480, 640, 3)
 
 
 def profile(path: Path, images: int, rate: float, *, threads: int, precision: str,
-            **others) -> dict:
+            **others: Any) -> dict:
     """
     Refine `images` camera-sized pictures at `rate` per second until complete; return what it took.
 

@@ -1,6 +1,7 @@
 """The recipes of runs, by what is not standard in them: only like is averaged and compared."""
 
 from dataclasses import fields
+from typing import Any
 
 from anytime_training.config import TrainConfig
 from anytime_training.phases import ONE_BY_ONE
@@ -47,7 +48,7 @@ def _differences(config: TrainConfig, left_out: set[str]) -> str:
                      and (name != 'alternate_flip' or config.flip))
 
 
-def _text(name: str, value) -> str:
+def _text(name: str, value: Any) -> str:
     if name == 'epochs':
         return f'{value} epoch{"s" * (value != 1)}'
     if name in ('schedule', 'mode'):

@@ -1,5 +1,6 @@
 """The data of a training run: what is held back of them, and whether they are still the same."""
 
+from collections.abc import Callable
 import json
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def changed_data(folder: Path, known: dict) -> str:
 
 
 def load_to_measure(model: model_file.Model, run: Path, dataset: str, place: str,
-                    download: bool = False, warn=tqdm.write) -> tuple[data.Dataset, str]:
+                    download: bool = False,
+                    warn: Callable[[str], object] = tqdm.write) -> tuple[data.Dataset, str]:
     """
     Return the data set to measure `model` on, and how its images differ from those it learned.
 

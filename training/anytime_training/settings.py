@@ -51,7 +51,7 @@ def parse_assignment(text: str) -> dict:
         return {key: value}
 
 
-def assignment(key: str, value) -> str:
+def assignment(key: str, value: object) -> str:
     """Return the text KEY=VALUE of which `parse_assignment` makes `value`."""
     if isinstance(value, str):
         plain = f'{key}={value}'

@@ -1,10 +1,15 @@
 """From the names in a configuration to weights and alternating strategies."""
 
+from typing import TYPE_CHECKING
+
 from anytime_training import weights as schemes
 from anytime_training.adaloss import AdaLoss
 from anytime_training.metrics import exit_at, milestone_exits
 from anytime_training.sampling import Alternating, Avgl, Exp3, Fixed, Milestone, Rwm
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from anytime_training.config import TrainConfig
 
 # The strategies, and which settings each of them has.
 STRATEGIES = {'none': (), 'aann': ('tau',), 'milestone': ('tau',), 'exp3': ('tau', 'gamma', 'eta'),
@@ -13,7 +18,7 @@ STRATEGIES = {'none': (), 'aann': ('tau',), 'milestone': ('tau',), 'exp3': ('tau
 STRATEGY_SETTINGS = frozenset(name for names in STRATEGIES.values() for name in names)
 
 
-def make_weights(config, depths: list[int]) -> Tensor:
+def make_weights(config: 'TrainConfig', depths: list[int]) -> Tensor:
     """
     Return the loss weights (exits,) that `config` names, for exits at `depths` in units.
 
@@ -27,8 +32,8 @@ def make_weights(config, depths: list[int]) -> Tensor:
     return schemes.with_last(weights, config.last_share) if config.last_share else weights
 
 
-def make_sampler(config, weights: Tensor, depths: list[int], steps_per_epoch: int,
-                 seed: int) -> Fixed:
+def make_sampler(config: 'TrainConfig', weights: Tensor, depths: list[int],
+                 steps_per_epoch: int, seed: int) -> Fixed:
     """
     Return the strategy that `config` names.
 

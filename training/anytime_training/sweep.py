@@ -1,5 +1,6 @@
 """Many training runs, side by side on devices; stopped, they pick up where they were."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 import itertools
 import os
@@ -100,7 +101,8 @@ def check_jobs(jobs: list[Job]) -> list[TrainConfig]:
     return configs
 
 
-def run_jobs(jobs: list[Job], devices: list[str], graph: bool, report) -> list[Job]:
+def run_jobs(jobs: list[Job], devices: list[str], graph: bool,
+             report: Callable[[str], object]) -> list[Job]:
     """
     Run what is left of `jobs`, one at a time on each of `devices` (name one twice to share it).
 

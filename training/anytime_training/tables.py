@@ -41,7 +41,7 @@ class Table:
         return text.getvalue()
 
 
-def _text(cell) -> str:
+def _text(cell: object) -> str:
     if isinstance(cell, float):
         return '-' if math.isnan(cell) else f'{cell:.2f}'
     return markdown.cell(str(cell))

@@ -18,7 +18,7 @@ from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 
 
-def add_train(subparsers) -> None:
+def add_train(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     """Add the command."""
     train = subparsers.add_parser(
         'train', help='train an anytime network, or a sequence of them',

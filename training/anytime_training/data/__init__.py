@@ -1,5 +1,6 @@
 """Data sets: read whole into memory, as uint8 images of the size that the network takes."""
 
+from collections.abc import Callable
 import os
 from pathlib import Path
 
@@ -18,7 +19,8 @@ __all__ = ['Augmentation', 'DATASETS', 'Dataset', 'ImageSet', 'difference', 'exp
 DATASETS = ('digits', 'cifar10', 'cifar100', 'svhn', 'folder')
 
 
-def load(name: str, data: str = '', size: int = 32, download: bool = False, warn=print) -> Dataset:
+def load(name: str, data: str = '', size: int = 32, download: bool = False,
+         warn: Callable[[str], object] = print) -> Dataset:
     """
     Return the data set `name` with images of `size` pixels a side.
 

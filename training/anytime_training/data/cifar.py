@@ -2,6 +2,7 @@
 
 from pathlib import Path
 import pickle
+from typing import Any
 
 from anytime_training.data.image_set import ImageSet
 import numpy as np
@@ -61,7 +62,7 @@ def _read(path: Path, *keys: str) -> list:
 class _PlainUnpickler(pickle.Unpickler):
     """Reads numbers, texts and arrays only, so that a file from elsewhere cannot run code."""
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> Any:
         plain = {'_reconstruct', 'ndarray', 'dtype', '_frombuffer', 'scalar', 'encode'}
         if name in plain and (module.split('.')[0] == 'numpy' or module == '_codecs'):
             return super().find_class(module, name)

@@ -1,6 +1,7 @@
 """One's own images: a folder for each class."""
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor
 
 
-def load(folder: str | Path, size: int, warn=print) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+def load(folder: str | Path, size: int,
+         warn: Callable[[str], object] = print) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     """
     Return training images, test images and class names of class folders.
 
@@ -66,7 +68,8 @@ def _folders(folder: Path) -> list[str]:
                   if entry.is_dir() and not entry.name.startswith('.')) if folder.is_dir() else []
 
 
-def _name_unread(folder: Path, classes: list[Path], warn) -> None:
+def _name_unread(folder: Path, classes: list[Path],
+                 warn: Callable[[str], object]) -> None:
     kinds = Counter(file.suffix.lower() for class_folder in classes
                     for file in find_pictures(class_folder, UNREAD_SUFFIXES))
     unread = [f'{kinds[suffix]} {suffix}' for suffix in UNREAD_SUFFIXES if kinds[suffix]]
@@ -112,7 +115,8 @@ def _find(folder: Path, class_ids: tuple[str, ...]) -> tuple[list[Path], Tensor]
     return files, torch.tensor(labels)
 
 
-def _read(files: list[Path], labels: Tensor, size: int, warn) -> ImageSet:
+def _read(files: list[Path], labels: Tensor, size: int,
+          warn: Callable[[str], object]) -> ImageSet:
     """Return the images of those `files`, with `labels` (N,), that can be read."""
     images = room(len(files), size)
 

@@ -20,7 +20,7 @@ def table(number: int) -> list[dict]:
     return [{key: _value(key, text) for key, text in row.items()} for row in rows]
 
 
-def _value(key: str, text: str):
+def _value(key: str, text: str) -> int | float | str | None:
     if key in ('n', 'c', 's', 'b'):
         return int(text) if text else None
     if key in ('method', 'dataset', 'metric', 'part'):
