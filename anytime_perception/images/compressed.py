@@ -1,7 +1,7 @@
 """From encoded bytes, such as those of a JPEG or PNG file, to RGB."""
 
+from anytime_perception.images import jpeg, png
 from anytime_perception.images.encodings import BadImageError
-from anytime_perception.images.jpeg import is_cut_short, reduction
 import cv2
 import numpy as np
 
@@ -18,10 +18,12 @@ def decode(data: np.ndarray, name: str, least: int = 0) -> np.ndarray:
     BadImageError: if it is none, too large for OpenCV, or cut short.
 
     """
-    if is_cut_short(data):  # OpenCV 4.10, and before, invents the rest
-        raise BadImageError('truncated', f'{name} is cut short: a JPEG picture without its end')
+    # OpenCV 4.10, and before, invents the rest of a JPEG picture. 4.14 takes, and fills, as much
+    # memory as a PNG picture says that it has: up to 4 GB where one byte of it is damaged.
+    if jpeg.is_cut_short(data) or png.is_cut_short(data):
+        raise BadImageError('truncated', f'{name} is cut short: a picture without its end')
     try:
-        pixels = cv2.imdecode(data, reduction(data, least)) if len(data) else None
+        pixels = cv2.imdecode(data, jpeg.reduction(data, least)) if len(data) else None
     except cv2.error:  # more pixels than OpenCV takes
         pixels = None
     if pixels is None:
