@@ -17,7 +17,7 @@ from anytime_perception.msg import ExitInfo
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.heard import Heard, place
 from anytime_perception.ros.parameters import declare, Read, Spec
-from anytime_perception.ros.spin import serving
+from anytime_perception.ros.spin import CannotGoOn, initialise, serving
 from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -181,11 +181,11 @@ def _are_budgets(values) -> bool:
 
 def main(args: list[str] | None = None) -> int:
     """Play once; return 0, or 1 where its parameters or the lack of a node prevent that."""
-    rclpy.init(args=args)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
+        initialise(args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
         try:
             node = Planner()
         except (ValueError, ParameterException) as error:
@@ -193,7 +193,7 @@ def main(args: list[str] | None = None) -> int:
         with serving(node):
             node.play(stop)
         return 0
-    except PlannerError as error:
+    except (CannotGoOn, PlannerError) as error:
         print(error, file=sys.stderr)
         return 1
     finally:

@@ -22,16 +22,36 @@ class CannotGoOn(Exception):
     """Raised by a callback of a node that has to end, with the reason for people."""
 
 
+def initialise(args: list[str] | None) -> None:
+    """
+    Initialise rclpy.
+
+    Raises
+    ------
+    CannotGoOn: if it can't make sense of `args`, of a file of parameters that they name, or can't
+        write its log.
+
+    """
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:
+        raise CannotGoOn(f'ROS 2 cannot be initialised: {error}') from error
+
+
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     Make a node and serve it on a single thread until Ctrl-C, SIGTERM or rclpy's shutdown.
 
     A node with a `close` method has it called before it is destroyed. Returns the exit status: 1,
-    and one line on stderr, if the node can't be made of the parameters that it was given, or
-    raises CannotGoOn.
+    and one line on stderr, if ROS 2 can't be initialised, or the node can't be made of the
+    parameters that it was given, or raises CannotGoOn.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    rclpy.init(args=args)
+    try:
+        initialise(args)
+    except CannotGoOn as error:
+        print(error, file=sys.stderr)
+        return 1
     node, executor = None, SingleThreadedExecutor()
     try:
         try:

@@ -71,6 +71,15 @@ def test_a_parameter_that_ros_refuses_ends_the_node_with_one_line(start, name, v
     assert name in node.log() and len(node.log().strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize('name', ['camera', 'planner'])  # the node as the camera
+def test_a_parameter_that_is_no_yaml_ends_the_process_with_one_line_of_ours(start, name):
+    process = start(name, rate='[5, fast]')
+    assert process.wait(WAIT_SECONDS) == 1
+    assert 'Traceback' not in process.log()
+    assert process.log().splitlines()[-1].startswith('ROS 2 cannot be initialised: ')
+    assert 'rate:=[5, fast]' in process.log()
+
+
 def test_a_camera_without_pictures_says_what_to_do(start, tmp_path):
     camera = start('camera', images=tmp_path)
     assert camera.wait(WAIT_SECONDS) != 0
