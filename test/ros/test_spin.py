@@ -1,6 +1,8 @@
 """A node ends cleanly whenever it is told to, also before it is there."""
 
 import gc
+import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -9,6 +11,8 @@ from anytime_perception.ros.spin import CannotGoOn, spin
 import pytest
 import rclpy
 from rclpy.lifecycle import LifecycleNode
+
+SCRIPTS = Path(__file__).parents[2] / 'scripts'
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +23,17 @@ def quiet(monkeypatch):
     # What is left of a node that could not be made would be taken for the one of later tests.
     gc.unfreeze()
     gc.collect()
+
+
+@pytest.mark.parametrize('name', ['camera', 'perception_node', 'planner'])
+def test_ctrl_c_while_modules_are_imported_ends_without_a_word(tmp_path, name):
+    (tmp_path / 'anytime_perception').mkdir()
+    (tmp_path / 'anytime_perception' / '__init__.py').write_text(
+        'import signal\nsignal.raise_signal(signal.SIGINT)\n')
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / 'bin' / name)], text=True, capture_output=True,
+        env={**os.environ, 'PYTHONPATH': str(tmp_path)}, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
 def test_told_to_stop_before_the_node_is_made():
