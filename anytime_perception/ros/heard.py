@@ -1,6 +1,8 @@
 """What a planner hears of its perception node and of the camera, on its scorecard and in rows."""
 
 import math
+import os
+import sys
 import time
 
 from anytime_perception.msg import Label, ModelInfo, Refinement
@@ -46,8 +48,7 @@ class Heard:
     def begin(self, info: ModelInfo) -> Scorecard:
         """Keep score of the answers of this model, on what is returned."""
         self.scorecard = Scorecard(info.class_ids, len(info.exits))
-        print(_ROW.format('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms',
-                          'why it is the last'), flush=True)
+        _print_row('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms', 'why it is the last')
         return self.scorecard
 
     def take_refinement(self, message: Refinement) -> None:
@@ -68,7 +69,7 @@ class Heard:
             final=final, preempted=message.status == Refinement.PREEMPTED)
         if final and time.monotonic() > self._last_row + _ROW_SECONDS:
             self._last_row = time.monotonic()
-            _print_row(message, card.truth(key))
+            _print_answer(message, card.truth(key))
 
     def take_diagnostics(self, message: DiagnosticArray) -> None:
         """Keep what the perception node says of itself."""
@@ -90,11 +91,19 @@ def _key(header) -> tuple[int, int]:
     return header.stamp.sec, header.stamp.nanosec
 
 
-def _print_row(message: Refinement, truth: str | None) -> None:
+def _print_answer(message: Refinement, truth: str | None) -> None:
     budget = f'{message.budget_ms:.1f}' if math.isfinite(message.budget_ms) else 'none'
-    print(_ROW.format(budget, f'{message.exit_index + 1}/{message.exit_count}',
-                      message.class_ids[0], truth or '?', f'{message.confidence:.2f}',
-                      f'{message.elapsed_ms:.1f}', _status_name(message.status)), flush=True)
+    _print_row(budget, f'{message.exit_index + 1}/{message.exit_count}', message.class_ids[0],
+               truth or '?', f'{message.confidence:.2f}', f'{message.elapsed_ms:.1f}',
+               _status_name(message.status))
+
+
+def _print_row(*columns: str) -> None:
+    """Print a row, where somebody reads it: the score is kept all the same."""
+    try:
+        print(_ROW.format(*columns), flush=True)
+    except BrokenPipeError:  # whoever reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
 
 
 def _status_name(status: int) -> str:

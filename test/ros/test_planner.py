@@ -1,6 +1,7 @@
 """The example planner keeps to the perception node that it is told of."""
 
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -53,6 +54,19 @@ def test_refinements_of_another_model_under_the_same_name_are_left_out(ros):
             budget_ms=5.0))
     assert heard.scorecard.refinements == 2
     assert heard.scorecard.summary()['elapsed_ms_by_exit'] == [1.0, None, 1.0]
+
+
+def test_the_score_is_kept_where_nobody_reads_the_rows(ros, monkeypatch):
+    heard = ros.add(Planner())._heard
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, 'w') as nobody_reads:
+        monkeypatch.setattr(sys, 'stdout', nobody_reads)
+        heard.begin(ModelInfo(class_ids=['cat'], exits=[ExitInfo()]))
+        heard.take_refinement(Refinement(
+            exit_count=1, class_ids=['cat'], budget_ms=5.0, status=Refinement.COMPLETE))
+        monkeypatch.undo()
+    assert heard.scorecard.refinements == 1
 
 
 @pytest.mark.parametrize('seconds, rounds', [(48.0, 4), (1.0, 1)])
