@@ -1,18 +1,40 @@
 """Asking another node something and waiting for its answer, or saying why there is none."""
 
+import inspect
 import math
 import threading
 import time
 
 from rclpy.client import Client
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.task import Future
 
+AGAIN_SECONDS = 0.5    # after which a request is sent once more
 _SEEK_SECONDS = 0.005  # between two looks at whether a service is there
-_AGAIN_SECONDS = 0.5   # after which a request is sent once more
+_SPINNING = {method.__code__ for method in (
+    SingleThreadedExecutor.spin_once, SingleThreadedExecutor.spin_once_until_future_complete)}
 
 
 class PerceptionError(RuntimeError):
     """The perception node is not there, did not answer, or refused; the text says which."""
+
+
+def check_can_wait(node: Node) -> None:
+    """
+    Raise RuntimeError where the caller is a callback that holds up the one thread of `node`.
+
+    What it waits for would never come. The thread's own stack shows it for certain: an executor
+    with more threads, or of another node, is not what is looked for, as it can deliver the answer.
+    """
+    executor, frame = node.executor, inspect.currentframe()
+    while frame is not None:
+        if frame.f_code in _SPINNING and frame.f_locals.get('self') is executor:
+            raise RuntimeError(
+                f'this callback would wait for itself: it runs on the only thread that serves '
+                f'{node.get_name()}. Use preempt_async or set_budget_async here, call from a '
+                'thread of your own, or spin a MultiThreadedExecutor')
+        frame = frame.f_back
 
 
 def result_of(future: Future, name: str, timeout: float, end: float):
@@ -57,8 +79,7 @@ class ServiceCalls:
         # 0.25 s, which is longer than some can wait.)
         while client not in self._answered and not client.service_is_ready():
             if time.monotonic() > end:
-                raise PerceptionError(f'the service {client.srv_name} is not there; is the node '
-                                      'running? (ros2 node list)')
+                raise not_there(client)
             time.sleep(min(_SEEK_SECONDS, timeout))
         answered = threading.Event()
         futures: list[Future] = []
@@ -68,7 +89,7 @@ class ServiceCalls:
                     futures.append(client.call_async(request))
                     futures[-1].add_done_callback(lambda _future: answered.set())
                 left = max(0.0, end - time.monotonic())
-                if not answered.wait(min(left, _AGAIN_SECONDS)) and time.monotonic() >= end:
+                if not answered.wait(min(left, AGAIN_SECONDS)) and time.monotonic() >= end:
                     raise no_answer(self._name, timeout)
         finally:
             for future in futures:  # else rclpy keeps it for good
@@ -80,3 +101,9 @@ class ServiceCalls:
 def no_answer(name: str, timeout: float) -> PerceptionError:
     """Return what to raise where the node `name` did not answer within `timeout` seconds."""
     return PerceptionError(f'{name} did not answer within {timeout:g} s')
+
+
+def not_there(client: Client) -> PerceptionError:
+    """Return what to raise where nobody offers the service of `client`."""
+    return PerceptionError(f'the service {client.srv_name} is not there; is the node running? '
+                           '(ros2 node list)')

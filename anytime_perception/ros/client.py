@@ -1,7 +1,6 @@
 """What a planner written in Python needs of the perception node, as plain typed calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 import math
 import threading
 import traceback
@@ -9,49 +8,31 @@ from typing import Any
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros.calls import PerceptionError, ServiceCalls
+from anytime_perception.ros.async_calls import AsyncCalls
+from anytime_perception.ros.calls import check_can_wait, PerceptionError, ServiceCalls
 from anytime_perception.ros.event_callbacks import NO_EVENTS
+from anytime_perception.ros.expectation import budget_request, Expectation, expectation
 from anytime_perception.ros.goals import Goals
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
 __all__ = ['AnytimeClient', 'Expectation', 'PerceptionError']
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """
-    What a budget buys on the node's device.
-
-    Attributes
-    ----------
-    budget: in force now, in seconds from an image's arrival, inf for none. The robot's speed may
-        allow less than was asked for.
-    exit_index: the last exit that answers in time (p99), None where none does.
-    latency, latency_p99: seconds until it answers.
-    accuracy: when the model was evaluated; NaN where it was not.
-    message: what speaks against relying on the budget at present; empty where nothing does.
-
-    """
-
-    budget: float
-    exit_index: int | None
-    latency: float
-    latency_p99: float
-    accuracy: float
-    message: str
 
 
 class AnytimeClient:
     """
     Talks to one perception node through a node of the planner's.
 
-    That node must be served by an executor on another thread (`serving` does that): calls wait for
-    their answers. All times are in seconds. Close it before the node is destroyed while the
-    process goes on, or when its answers are not wanted any more.
+    That node must be served by an executor. Calls wait for their answers on a thread that it can
+    do without (`serving` has one of its own): a callback on its only thread would wait for itself,
+    and gets a RuntimeError. Those that end in _async may be called anywhere. All times are in
+    seconds. Close it before the node is destroyed while the process goes on, or when its answers
+    are not wanted any more.
 
     Parameters
     ----------
@@ -59,8 +40,7 @@ class AnytimeClient:
     name: of the perception node, with its namespace where it has one.
     on_refinement: called on the executor's thread with each published refinement.
     on_model: called on the executor's thread with each model that the node announces, the first
-        and those after: one that was started again knows nothing of budgets that were granted. No
-        call of this client can be made from there, as it would wait for itself.
+        and those after: one that was started again knows nothing of budgets that were granted.
     timeout: how long to wait for the node, and for each of its answers.
 
     Attributes
@@ -81,10 +61,14 @@ class AnytimeClient:
         self._on_model = self._guarded('on_model', on_model)
         self._informed = threading.Event()
         self._service_calls = ServiceCalls(name)
+        self._async_calls = AsyncCalls(node, name)
         self._goals = Goals(node, name, timeout)
         self._closed = False
-        self._budget_client = node.create_client(SetBudget, f'{name}/set_budget')
-        self._preempt_client = node.create_client(Preempt, f'{name}/preempt')
+        group = MutuallyExclusiveCallbackGroup()  # not the node's, which callbacks that wait block
+        self._budget_client = node.create_client(SetBudget, f'{name}/set_budget',
+                                                 callback_group=group)
+        self._preempt_client = node.create_client(Preempt, f'{name}/preempt',
+                                                  callback_group=group)
         self._subscriptions = (
             node.create_subscription(ModelInfo, f'{name}/model_info', self._take_info, LATCHED,
                                      event_callbacks=NO_EVENTS),
@@ -92,10 +76,11 @@ class AnytimeClient:
                                      event_callbacks=NO_EVENTS))
 
     def close(self) -> None:
-        """Hear nothing any more, and let go of the node; there are no calls after that."""
+        """Hear nothing any more, cancel futures, and let go of the node; no calls after that."""
         if self._closed:
             return
         self._closed = True
+        self._async_calls.close()
         self._goals.close()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
@@ -122,18 +107,18 @@ class AnytimeClient:
             none is. One that is too short at present only is accepted, with a message.
 
         """
-        request = SetBudget.Request(
-            budget_ms=math.inf if seconds is None else seconds * 1e3,
-            scope=SetBudget.Request.CURRENT_IMAGE if current_only else
-            SetBudget.Request.EVERY_IMAGE, image_topic=image_topic)
         # Sent again, it might be meant for one image and change another's.
-        response = self._call(self._budget_client, request, timeout, repeat=not current_only)
-        if not response.accepted:
-            raise PerceptionError(response.message)
-        return Expectation(
-            response.budget_ms / 1e3, None if response.exit_index < 0 else response.exit_index,
-            response.expected_latency_ms / 1e3, response.expected_p99_ms / 1e3,
-            response.expected_accuracy, response.message)
+        return expectation(self._call(
+            self._budget_client, budget_request(seconds, current_only, image_topic), timeout,
+            repeat=not current_only))
+
+    def set_budget_async(self, seconds: float | None, *, current_only: bool = False,
+                         image_topic: str = '', timeout: float | None = None) -> Future:
+        """Grant a budget as `set_budget` does; return a future of what that gives."""
+        self._check_open()
+        return self._async_calls(
+            self._budget_client, budget_request(seconds, current_only, image_topic),
+            expectation, self._seconds(timeout), repeat=not current_only)
 
     def preempt(self, *, image_topic: str = '', max_age: float = math.inf,
                 timeout: float | None = None) -> Refinement | None:
@@ -151,12 +136,17 @@ class AnytimeClient:
             such camera, or has a network that failed for good.
 
         """
-        request = Preempt.Request(image_topic=image_topic)
-        response = self._call(self._preempt_client, request, timeout)
-        if not response.accepted:
-            raise PerceptionError(response.message)
-        fresh = response.success and response.age_ms <= max_age * 1e3
-        return response.refinement if fresh else None
+        response = self._call(self._preempt_client, Preempt.Request(image_topic=image_topic),
+                              timeout)
+        return _fresh(response, max_age)
+
+    def preempt_async(self, *, image_topic: str = '', max_age: float = math.inf,
+                      timeout: float | None = None) -> Future:
+        """Demand the answer as `preempt` does; return a future of what that gives."""
+        self._check_open()
+        return self._async_calls(
+            self._preempt_client, Preempt.Request(image_topic=image_topic),
+            lambda response: _fresh(response, max_age), self._seconds(timeout))
 
     def classify(self, image: Image | CompressedImage, seconds: float | None, *,
                  on_refinement: Callable[[Refinement], None] | None = None,
@@ -183,6 +173,7 @@ class AnytimeClient:
             raise TypeError(f'the image is a {type(image).__name__}; it must be a message, '
                             'sensor_msgs/Image or CompressedImage')
         self._check_open()
+        check_can_wait(self._node)
         seconds = math.inf if seconds is None else seconds
         kind = 'image' if isinstance(image, Image) else 'compressed_image'
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
@@ -190,8 +181,11 @@ class AnytimeClient:
 
     def _call(self, client: Client, request, timeout: float | None, *, repeat: bool = True):
         self._check_open()
-        return self._service_calls(client, request, self._timeout if timeout is None else timeout,
-                                   repeat=repeat)
+        check_can_wait(self._node)
+        return self._service_calls(client, request, self._seconds(timeout), repeat=repeat)
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else timeout
 
     def _guarded(self, name: str, listener: Callable[[Any], None] | None,
                  ) -> Callable[[Any], None] | None:
@@ -221,3 +215,10 @@ class AnytimeClient:
         self.newest = message
         if self._on_refinement is not None:
             self._on_refinement(message)
+
+
+def _fresh(response: Preempt.Response, max_age: float) -> Refinement | None:
+    if not response.accepted:
+        raise PerceptionError(response.message)
+    fresh = response.success and response.age_ms <= max_age * 1e3
+    return response.refinement if fresh else None

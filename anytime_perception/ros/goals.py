@@ -9,6 +9,7 @@ from anytime_perception.msg import Refinement
 from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.calls import PerceptionError, result_of
 from rclpy.action.client import ClientGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
@@ -35,7 +36,8 @@ class Goals:
         self._timeout = timeout
         self.announced = 0
         self._client = ThreadedActionClient(
-            node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK)
+            node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK,
+            callback_group=MutuallyExclusiveCallbackGroup())  # no callback that waits blocks it
 
     def close(self) -> None:
         """

@@ -10,7 +10,7 @@ import time
 from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros import calls
+from anytime_perception.ros import async_calls, calls
 from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.qos import LATCHED
@@ -25,8 +25,8 @@ from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image
-from served import (child_environment, CLASS_IDS, compressed_message, image_message, say_latencies,
-                    send, wait_for, WAIT_SECONDS)
+from served import (child_environment, CLASS_IDS, compressed_message, image_message, result_of,
+                    say_latencies, send, wait_for, WAIT_SECONDS)
 
 
 @pytest.fixture
@@ -101,7 +101,8 @@ def test_a_request_that_was_lost_with_an_ended_node_is_sent_again(silent, percep
 
 def test_a_budget_for_the_image_in_flight_is_sent_once(silent, anytime, monkeypatch):
     """The second time, it could change another image's."""
-    monkeypatch.setattr(calls, '_AGAIN_SECONDS', 0.01)
+    monkeypatch.setattr(calls, 'AGAIN_SECONDS', 0.01)
+    monkeypatch.setattr(async_calls, 'AGAIN_SECONDS', 0.01)
     own, sent = anytime._budget_client, []
     call_async = own.call_async
     monkeypatch.setattr(own, 'call_async', lambda request: sent.append(request.scope)
@@ -109,13 +110,133 @@ def test_a_budget_for_the_image_in_flight_is_sent_once(silent, anytime, monkeypa
     for current_only in (True, False):
         with pytest.raises(PerceptionError, match='did not answer within 0.1 s'):
             anytime.set_budget(0.5, current_only=current_only, timeout=0.1)
-    assert sent.count(SetBudget.Request.CURRENT_IMAGE) == 1
+        with pytest.raises(PerceptionError, match='did not answer within 0.2 s'):
+            result_of(anytime.set_budget_async(0.5, current_only=current_only, timeout=0.2))
+    assert sent.count(SetBudget.Request.CURRENT_IMAGE) == 2
     assert sent.count(SetBudget.Request.EVERY_IMAGE) > 1
 
 
 def test_a_node_that_is_not_there_is_no_long_wait(anytime):
     with pytest.raises(PerceptionError, match='preempt is not there'):
         anytime.preempt(timeout=0.05)
+
+
+def in_a_callback(node, call):
+    """Return what `call` does in a timer's callback of `node`, or raise what it raises."""
+    outcome = Future()
+
+    def decide():
+        if not outcome.done():
+            try:
+                outcome.set_result(call())
+            except Exception as error:
+                outcome.set_exception(error)
+    timer = node.create_timer(0.01, decide)
+    try:
+        return result_of(outcome)
+    finally:
+        timer.cancel()
+
+
+@pytest.mark.parametrize('call', [
+    lambda anytime: anytime.preempt(), lambda anytime: anytime.set_budget(0.5),
+    lambda anytime: anytime.classify(image_message()[0], 0.5)],
+    ids=['preempt', 'set_budget', 'classify'])
+def test_a_callback_that_would_wait_for_itself_is_told_so(client, anytime, call):
+    with pytest.raises(RuntimeError, match='wait for itself.*the only thread that serves client'):
+        in_a_callback(client, lambda: call(anytime))
+
+
+def test_who_does_not_wait_for_itself_is_answered(perception, ros):
+    """Neither another executor's callback nor a thread that has served the node once does."""
+    perception()
+    node, executor, over = Node('planner'), SingleThreadedExecutor(), threading.Event()
+    anytime = AnytimeClient(node, timeout=WAIT_SECONDS)
+    executor.add_node(node)
+    while anytime.info is None:
+        executor.spin_once(timeout_sec=1.0)
+
+    def spin():
+        while not over.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        assert anytime.set_budget(0.5).budget == 0.5
+        other = ros.add(Node('other'))
+        assert in_a_callback(other, lambda: anytime.set_budget(0.25)).budget == 0.25
+    finally:
+        over.set()
+        thread.join()
+        anytime.close()
+        node.destroy_node()
+
+
+def test_callbacks_of_an_executor_with_more_threads_may_wait(perception):
+    perception()
+    node, executor = Node('planner'), MultiThreadedExecutor(2)
+    anytime = AnytimeClient(node, timeout=WAIT_SECONDS)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        assert in_a_callback(node, lambda: anytime.set_budget(0.5)).budget == 0.5
+        assert in_a_callback(node, anytime.preempt) is None
+        answer = in_a_callback(node, lambda: anytime.classify(image_message(stamp=6)[0], None))
+        assert answer.header.stamp.sec == 6
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+
+
+def test_a_callback_has_its_answer_later(perception, client, anytime):
+    perception()
+    anytime.wait_for_model(WAIT_SECONDS)
+    granted = in_a_callback(client, lambda: anytime.set_budget_async(0.5))
+    assert result_of(granted).budget == 0.5
+    refused = in_a_callback(client, lambda: anytime.set_budget_async(1e-7))
+    with pytest.raises(PerceptionError, match='shorter than the first exit'):
+        result_of(refused)
+    send(client, image_message(stamp=3)[0])
+    wait_for(lambda: anytime.newest is not None
+             and anytime.newest.status != Refinement.REFINING)
+    answers = []
+
+    async def decide():
+        if not answers:
+            answers.append(await anytime.preempt_async())
+            answers.append(await anytime.preempt_async(max_age=0.0))
+    client.create_timer(0.01, decide)
+    wait_for(lambda: len(answers) == 2)
+    assert answers == [anytime.newest, None]
+
+
+def test_futures_end_with_their_timeout_and_leave_nothing(silent, client, anytime):
+    given_up = anytime.preempt_async()
+    with pytest.raises(PerceptionError, match='did not answer within 0.2 s'):
+        result_of(anytime.preempt_async(timeout=0.2))
+    given_up.cancel()
+    wait_for(lambda: not anytime._preempt_client._pending_requests and not list(client.timers))
+    late = anytime.preempt_async()
+    anytime.close()
+    assert late.cancelled()
+    with pytest.raises(PerceptionError, match='the client is closed'):
+        anytime.preempt_async()
+
+
+def test_a_future_s_request_that_was_lost_is_sent_again(silent, perception, client, anytime):
+    granted = anytime.set_budget_async(0.5)
+    assert anytime._budget_client._pending_requests
+    silent.destroy_node()
+    perception()
+    assert result_of(granted).budget == 0.5
+    assert not anytime._budget_client._pending_requests
+
+
+def test_a_future_of_a_node_that_is_not_there_says_so(anytime):
+    with pytest.raises(PerceptionError, match='preempt is not there'):
+        result_of(anytime.preempt_async(timeout=0.05))
 
 
 def test_a_budget_that_is_doubtful_says_so(perception, anytime):
