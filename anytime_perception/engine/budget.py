@@ -9,11 +9,11 @@ _ENDLESS = 1e9  # seconds, thirty years: more is as good as inf, which every mes
 @dataclass(frozen=True)
 class Budget:
     """
-    A duration from the image's arrival, an absolute deadline, or both (the earlier counts).
+    A duration, an absolute deadline, or both (the earlier counts).
 
     Attributes
     ----------
-    seconds: from the image's arrival; inf means until complete.
+    seconds: from the image's arrival, or from when `submit` is told; inf means until complete.
     deadline: on the clock of `time.monotonic`; inf means none.
 
     Raises
@@ -40,7 +40,7 @@ class Budget:
             return value
         return cls() if value is None else cls(float(value))
 
-    def deadline_for(self, arrival: float) -> float:
-        """Return the absolute deadline of an image arriving at `arrival` (`time.monotonic`)."""
-        deadline = min(arrival + self.seconds, self.deadline)
-        return deadline if deadline - arrival < _ENDLESS else math.inf
+    def deadline_for(self, start: float) -> float:
+        """Return the absolute deadline where it counts from `start` (`time.monotonic`)."""
+        deadline = min(start + self.seconds, self.deadline)
+        return deadline if deadline - start < _ENDLESS else math.inf

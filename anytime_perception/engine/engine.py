@@ -163,7 +163,8 @@ class AnytimeEngine:
                budget: float | Budget | None = None, arrival: float | None = None, tag: Any = None,
                on_refinement: Callable[[Refinement], None] | None = None,
                on_failure: Callable[[BaseException], None] | None = None,
-               stream: Hashable = '', exclusive: bool = False) -> ImagePass:
+               stream: Hashable = '', exclusive: bool = False,
+               budget_from: float | None = None) -> ImagePass:
         """
         Hand in the newest image and return its pass at once.
 
@@ -172,7 +173,7 @@ class AnytimeEngine:
         image :
             (H, W, 3) uint8 RGB, or a function that returns it, called on the worker thread.
         budget :
-            as in `refine`; counted from `arrival`.
+            as in `refine`; counted from `budget_from`.
         arrival :
             on `time.monotonic`; None means now.
         tag :
@@ -189,14 +190,19 @@ class AnytimeEngine:
         exclusive :
             taken before the images of other streams, and none of them stops it; one of those has
             a turn after it.
+        budget_from :
+            on `time.monotonic`, such as when the picture was taken; None means `arrival`. Where
+            the deadline is over by then, the image gets its first answer all the same.
 
         """
         arrival = time.monotonic() if arrival is None else arrival
-        if not math.isfinite(arrival):
-            raise ValueError(f'the arrival is {arrival}; it must be a time of time.monotonic')
+        budget_from = arrival if budget_from is None else budget_from
+        for name, value in (('arrival', arrival), ('budget_from', budget_from)):
+            if not math.isfinite(value):
+                raise ValueError(f'{name} is {value}; it must be a time of time.monotonic')
         budget = self.budget if budget is None else Budget.of(budget)
         image_pass = ImagePass(image, arrival, budget, tag, on_refinement, on_failure, stream,
-                               exclusive)
+                               exclusive, budget_from)
         self._worker.put(image_pass)
         return image_pass
 

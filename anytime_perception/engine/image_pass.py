@@ -34,13 +34,15 @@ class ImagePass:
     def __init__(self, image: Any, arrival: float, budget: Budget, tag: Any = None,
                  on_refinement: Callable[[Refinement], None] | None = None,
                  on_failure: Callable[[BaseException], None] | None = None,
-                 stream: Hashable = '', exclusive: bool = False):
+                 stream: Hashable = '', exclusive: bool = False,
+                 budget_from: float | None = None):
         self.image = image
         self.arrival = arrival
         self.tag = tag
         self.stream = stream
         self.exclusive = exclusive
-        self.deadline = budget.deadline_for(arrival)
+        self._budget_from = arrival if budget_from is None else budget_from
+        self.deadline = budget.deadline_for(self._budget_from)
         self.newest: Refinement | None = None
         self.status = Status.REFINING
         self.error: BaseException | None = None
@@ -128,14 +130,14 @@ class ImagePass:
 
     def set_budget(self, budget: Budget) -> bool:
         """
-        Change the budget of this image; it still counts from the image's arrival.
+        Change the budget of this image; it still counts from where the one before did.
 
         Returns whether that was possible: the pass has not ended, nor been told to.
         """
         with self._changed:
             if self.status.final or self._stop_at_first is not None:
                 return False
-            self.deadline = budget.deadline_for(self.arrival)
+            self.deadline = budget.deadline_for(self._budget_from)
             self._changed.notify_all()
             return True
 

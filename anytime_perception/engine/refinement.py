@@ -39,7 +39,8 @@ class Refinement:
     confidence: its probability.
     elapsed: seconds from the image's arrival to this answer; `arrival` is on `time.monotonic`.
     budget: seconds from the image's arrival to its deadline, as known when this was answered, or,
-        of the last one, when the image ended; inf for none.
+        of the last one, when the image ended; inf for none. Negative where the deadline was over
+        when it arrived, as it may be of a budget that counts from before.
     status: whether, and why, it is the last of its image.
     tag: what was handed in with the image, untouched.
 

@@ -10,6 +10,8 @@ from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
 from sensor_msgs.msg import CompressedImage, Image
 
+_OLDEST = 10.0  # seconds; a stamp that was longer ago is of another clock, or of a recording
+
 
 class CameraImages:
     """
@@ -30,6 +32,7 @@ class CameraImages:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
         statistics.count_arrival(topic, arrival, age)
+        spent = self._spent(topic, age)
         trace = ImageTrace(message.header, topic, arrival, age)
         fail = functools.partial(self._fail, statistics, topic)
         try:
@@ -37,10 +40,29 @@ class CameraImages:
             node.engine.submit(
                 functools.partial(self._decode, statistics, topic, message, trace,
                                   node.engine.model.preprocessing.size),
-                stream=topic, tag=trace, arrival=arrival, on_failure=fail,
-                on_refinement=functools.partial(self._publish, statistics))
+                stream=topic, tag=trace, arrival=arrival, budget_from=arrival - spent,
+                on_failure=fail, on_refinement=functools.partial(self._publish, statistics))
         except (BadImageError, RuntimeError) as error:  # the latter: the engine gave up
             fail(error)
+
+    def _spent(self, topic: str, age: float) -> float:
+        """Return how many seconds of its budget an image has spent before it arrived."""
+        node = self._node
+        if node.get_parameter('budget_from').value != 'stamp':
+            return 0.0
+        if reason := doubt_of_age(age):
+            node.log_once.warning(f'stamp {topic}', (
+                f'an image of {node.resolve_topic_name(topic)} has {reason}, so its budget counts '
+                'from its arrival; budget_from is stamp, which needs stamps of the clock that '
+                'this node has (use_sim_time with a recording)'))
+            return 0.0
+        if age >= node.engine.budget.seconds:
+            node.log_once.warning(f'late {topic}', (
+                f'an image of {node.resolve_topic_name(topic)} was {age * 1e3:.1f} ms old when it '
+                f'came, and its budget of {node.engine.budget.seconds * 1e3:g} ms spent '
+                '(budget_from is stamp): such images have their first answer only; are the '
+                "camera's clock and this node's the same?"))
+        return age
 
     def _decode(self, statistics: Statistics, topic: str, message: Image | CompressedImage,
                 trace: ImageTrace, size: int):
@@ -64,3 +86,12 @@ class CameraImages:
         self._node.log_once.error(
             f'{kind} {topic}', f'an image of {self._node.resolve_topic_name(topic)} was dropped: '
                                f'{error} (reported once; /diagnostics counts them)')
+
+
+def doubt_of_age(age: float) -> str:
+    """Return what is wrong with a stamp that says an image is `age` seconds old; empty if not."""
+    if math.isnan(age):
+        return 'no stamp'
+    if age < 0:
+        return f'a stamp {-age * 1e3:.1f} ms later than its arrival'
+    return f'a stamp {age:.0f} s before its arrival' if age > _OLDEST else ''

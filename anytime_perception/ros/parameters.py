@@ -110,6 +110,11 @@ PARAMETERS: dict[str, Spec] = {
     'budget_ms': Spec(
         math.inf, 'How long an image may be refined, in ms from its arrival; inf: until complete. '
         '~/set_budget changes it too.', minimum=0, above=True),
+    'budget_from': Spec(
+        'arrival', 'What the budgets of camera images count from: their arrival at the node, or '
+        'their stamp, so that what an image took to arrive is part of its budget. Images '
+        'without a stamp, or with one that is later than their arrival or more than 10 s before '
+        'it, count from their arrival, which is warned of.', choices=('arrival', 'stamp')),
     'confidence': Spec(
         1.0, 'Stop refining an image once its answer has this probability; 1: never.',
         minimum=0, maximum=1),

@@ -441,10 +441,35 @@ def test_whatever_is_handed_in_is_answered_or_refused_and_the_next_image_is_serv
     assert engine.failure is None
 
 
-@pytest.mark.parametrize('arrival', [float('nan'), float('inf')])
-def test_an_impossible_arrival_is_refused(engine, arrival):
-    with pytest.raises(ValueError, match='arrival'):
-        engine.submit(IMAGE, arrival=arrival)
+@pytest.mark.parametrize('name', ['arrival', 'budget_from'])
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_an_impossible_arrival_is_refused(engine, name, value):
+    with pytest.raises(ValueError, match=name):
+        engine.submit(IMAGE, **{name: value})
+
+
+def test_a_budget_may_count_from_before_the_arrival(gated):
+    engine, gates = gated
+    now = time.monotonic()
+    image_pass = engine.submit(IMAGE, budget=1000.0, arrival=now, budget_from=now - 400)
+    gates[0].let_through()
+    gates[1].wait_until_reached()
+    assert image_pass.newest.budget == pytest.approx(600) and image_pass.newest.elapsed < 400
+    assert engine.set_current_budget(2000.0)
+    assert image_pass.deadline == pytest.approx(now + 1600)
+    assert engine.set_current_budget(300.0)  # it has been over for long
+    gates[1].let_through()
+    assert list(image_pass.refinements())[-1].status is Status.BUDGET_SPENT
+
+
+def test_an_image_that_comes_after_its_deadline_has_its_first_answer(gated):
+    engine, gates = gated
+    now = time.monotonic()
+    image_pass = engine.submit(IMAGE, budget=1.0, arrival=now, budget_from=now - 5)
+    gates[0].let_through()
+    answer, = image_pass.refinements()
+    assert (answer.exit_index, answer.status) == (0, Status.BUDGET_SPENT)
+    assert answer.budget == pytest.approx(-4)
 
 
 def test_confidence_stops():

@@ -5,9 +5,10 @@ import gc
 import logging
 import math
 import threading
+import time
 
 from anytime_perception import engine, model_file
-from anytime_perception.msg import ModelInfo, Refinement
+from anytime_perception.msg import ModelInfo, Refinement, Trace
 from anytime_perception.ros import camera_images
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
@@ -159,6 +160,58 @@ def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(percept
     assert wait_for(lambda: finals(heard))[0].budget_ms == 9000.0
     assert node.get_parameter('budget_ms').value == 500.0
     assert not ask().accepted
+
+
+def test_of_a_budget_from_the_stamp_less_is_left_the_older_an_image_is(
+        perception, client, monkeypatch):
+    go = hold(monkeypatch, camera_images)
+    node = perception(budget_from='stamp', budget_ms=900e3)
+    traces = client.listen(Trace, f'{NAME}/trace')
+    publisher = send(client, image_message(stamp=int(time.time()) - 3)[0])
+    wait_for(lambda: node.engine.counts.started)
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(
+        budget_ms=800e3, scope=SetBudget.Request.CURRENT_IMAGE))
+    assert response.accepted and response.budget_ms == 800e3
+    go.set()
+    current, = wait_for(lambda: traces)
+    assert current.age_ms >= 3000
+    assert current.budget_ms == pytest.approx(800e3 - current.age_ms, abs=1)
+    publisher.publish(image_message(stamp=int(time.time()) - 3)[0])
+    following = wait_for(lambda: traces[1:])[0]
+    assert following.budget_ms == pytest.approx(900e3 - following.age_ms, abs=1)
+    assert node.set_parameters([Parameter('budget_from', value='arrival')])[0].successful
+    publisher.publish(image_message(stamp=int(time.time()) - 3)[0])
+    assert wait_for(lambda: traces[2:])[0].budget_ms == 900e3
+
+
+@pytest.mark.parametrize('stamp, text', [
+    (0, 'no stamp'), (2**31 - 1, 'later than its arrival'), (1, 's before its arrival')])
+def test_a_budget_from_a_stamp_that_cannot_be_is_from_the_arrival(perception, client, said,
+                                                                  stamp, text):
+    perception(budget_from='stamp', budget_ms=5000.0)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publisher = send(client, image_message(stamp=stamp)[0])
+    wait_for(lambda: finals(heard))
+    publisher.publish(image_message(stamp=stamp)[0])
+    assert [message.budget_ms for message in wait_for(
+        lambda: len(finals(heard)) == 2 and finals(heard))] == [5000.0] * 2
+    warning, = [warning for warning in said.warnings if 'budget_from' in warning]
+    assert text in warning and '/image' in warning
+
+
+def test_an_image_older_than_its_budget_has_its_first_answer_and_is_said_once(
+        perception, client, said):
+    node = perception(budget_from='stamp', budget_ms=1000.0)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    publisher = send(client, image_message(stamp=int(time.time()) - 3)[0])
+    wait_for(lambda: finals(heard))
+    publisher.publish(image_message(stamp=int(time.time()) - 3)[0])
+    for message in wait_for(lambda: len(finals(heard)) == 2 and finals(heard)):
+        assert (message.exit_index, message.status) == (0, Refinement.BUDGET_SPENT)
+        assert message.budget_ms < -1900
+    wait_for(lambda: node.statistics.missed == 2)
+    warning, = [warning for warning in said.warnings if 'budget_from' in warning]
+    assert 'first answer only' in warning
 
 
 def test_an_unknown_scope_is_refused_with_those_that_are_known(perception, client):
