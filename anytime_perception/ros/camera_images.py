@@ -31,8 +31,8 @@ class CameraImages:
         # Without rclpy's Time, which refuses a negative stamp.
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         age = (node.get_clock().now().nanoseconds - stamp) / 1e9 if stamp else math.nan
-        statistics.count_arrival(topic, arrival, age)
         spent = self._spent(topic, age)
+        statistics.count_arrival(topic, arrival, age, spent)
         trace = ImageTrace(message.header, topic, arrival, age)
         fail = functools.partial(self._fail, statistics, topic)
         try:

@@ -6,7 +6,8 @@ import time
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
-from anytime_perception.ros.reasons import doubt, why_given_up, why_not, why_not_active
+from anytime_perception.ros.promise import last_exit
+from anytime_perception.ros.reasons import why_given_up, why_not, why_not_active
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
@@ -57,6 +58,7 @@ class Control:
         response.exit_index = -1
         response.expected_latency_ms = response.expected_p99_ms = math.nan
         response.expected_accuracy = math.nan
+        topics = node.intake.topics  # of the images that the budget is for
         if running is None:
             reason = node.trouble or 'the node is not configured; configure it first'
         elif running.failure is not None:
@@ -64,8 +66,10 @@ class Control:
         elif current_only and not node.active:
             reason = why_not_active(node)
         elif current_only:
-            reason = why_not(running, request.budget_ms) or self._set_current(
-                request.budget_ms, request.image_topic)
+            reason = why_not(running, request.budget_ms)
+            if not reason:
+                reason, changed = self._set_current(request.budget_ms, request.image_topic)
+                topics = changed or topics
         elif request.image_topic:
             reason = (f'image_topic is {request.image_topic!r}, but the budget of every image is '
                       'that of all cameras; leave it out, or set scope to 1 (CURRENT_IMAGE)')
@@ -85,22 +89,29 @@ class Control:
                 response.budget_ms = request.budget_ms
             else:
                 response.budget_ms = min(response.budget_ms, node.speed.budget_ms)
+            index, doubts = last_exit(
+                running, response.budget_ms, node.statistics.spent(0.99),
+                node.statistics.period_of(topics, time.monotonic()))
             response.message = reason or '; '.join(filter(None, (
-                _shortened(request.budget_ms, response.budget_ms),
-                doubt(running, response.budget_ms))))
-            _expect(running, response)
+                _shortened(request.budget_ms, response.budget_ms), doubts)))
+            if index is not None:
+                _expect(running, index, response)
         return response
 
-    def _set_current(self, budget_ms: float, camera: str) -> str:
-        """Set the budget of the camera image in flight; return why not, empty if there is one."""
+    def _set_current(self, budget_ms: float, camera: str) -> tuple[str, tuple[str, ...]]:
+        """
+        Set the budget of the camera image in flight.
+
+        Returns why not, empty if there is one, and the topic that it is of (several: unlikely, as
+        one image ended meanwhile).
+        """
         try:
             topics = self._cameras(camera)
         except ValueError as error:
-            return str(error)
-        changed = [self._node.engine.set_current_budget(budget_ms / 1e3, topic)
-                   for topic in topics]
-        return '' if any(changed) else \
-            'no image is in flight that has not been told to stop'
+            return str(error), ()
+        changed = tuple(topic for topic in topics
+                        if self._node.engine.set_current_budget(budget_ms / 1e3, topic))
+        return '' if changed else 'no image is in flight that has not been told to stop', changed
 
     def _cameras(self, name: str) -> Sequence[str]:
         """
@@ -128,13 +139,11 @@ def _shortened(asked_ms: float, budget_ms: float) -> str:
         f"the robot's speed allows {budget_ms:g} ms at present (speed_budgets)"
 
 
-def _expect(running: engine.AnytimeEngine, response: SetBudget.Response) -> None:
-    """Fill in what the budget in force is expected to reach on this device."""
+def _expect(running: engine.AnytimeEngine, index: int, response: SetBudget.Response) -> None:
+    """Fill in what is expected of exit `index` on this device."""
     profile, measured = running.profile, running.model.measured
-    index = profile.exit_within(response.budget_ms / 1e3)
-    if index is not None:
-        response.exit_index = index
-        response.expected_latency_ms = profile.median[index] * 1e3
-        response.expected_p99_ms = profile.p99[index] * 1e3
-        if measured is not None:
-            response.expected_accuracy = 1 - measured.error[index]
+    response.exit_index = index
+    response.expected_latency_ms = profile.median[index] * 1e3
+    response.expected_p99_ms = profile.p99[index] * 1e3
+    if measured is not None:
+        response.expected_accuracy = 1 - measured.error[index]

@@ -1,7 +1,7 @@
 """What the node counts and measures since it was activated."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import math
 import threading
 
@@ -56,6 +56,7 @@ class Statistics:
         self.preempts = 0
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._spent: collections.deque[float] = collections.deque([0.0], maxlen=_WINDOW)
         # Of each of the last images: how many had been dropped and replaced when it came, and lost
         # when the one before it did.
         self._gone_before: collections.deque[tuple[int, int, int]] = collections.deque(
@@ -65,17 +66,19 @@ class Statistics:
         self._elapsed: dict[int, collections.deque[float]] = collections.defaultdict(
             lambda: collections.deque(maxlen=_WINDOW))
 
-    def count_arrival(self, topic: str, arrival: float, age: float) -> None:
+    def count_arrival(self, topic: str, arrival: float, age: float, spent: float = 0.0) -> None:
         """
         Count an image, arrived at `arrival` (`time.monotonic`).
 
-        `age` is how old it was by its stamp, NaN for a stamp of zero.
+        `age` is how old it was by its stamp, NaN for a stamp of zero, and `spent` how many seconds
+        of its budget were over.
         """
         self.received_on[topic] += 1
         self.unstamped += math.isnan(age)
         self.future += age < 0
         if not math.isnan(age):
             self._ages.append(max(age, 0.0))
+        self._spent.append(spent)
         self._gone_before.append((self.dropped, self.replaced, self._lost_before))
         self._lost_before = self.lost
         self._arrivals.setdefault(topic, collections.deque(maxlen=30)).append(arrival)
@@ -144,6 +147,16 @@ class Statistics:
         """Begin anew with rates: nobody has listened to the cameras for a while."""
         self._arrivals.clear()
 
+    def period_of(self, topics: Iterable[str], at: float) -> float:
+        """
+        Return the mean time between images of any of these topics, at time `at`.
+
+        It is inf where none has two images or more.
+        """
+        rates = self.rates(at)
+        together = sum(rates.get(topic, 0.0) for topic in topics)
+        return 1 / together if together else math.inf
+
     @property
     def received(self) -> int:
         """How many images arrived, bad ones included."""
@@ -196,6 +209,10 @@ class Statistics:
     def age(self, q: float) -> float:
         """Return a quantile of the last images' ages at arrival, in seconds; NaN without any."""
         return _quantile(self._ages, q)
+
+    def spent(self, q: float) -> float:
+        """Return a quantile of what the last images had spent of their budgets, in seconds."""
+        return _quantile(self._spent, q)
 
     def preempt(self, q: float) -> float:
         """Return a quantile of the time in which the last preempts were served; NaN before."""

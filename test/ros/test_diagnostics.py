@@ -277,6 +277,17 @@ def test_a_rate_is_of_cameras_that_have_sent_two_images_since_anybody_listened()
     assert statistics.rate(60.1) == pytest.approx(10)
 
 
+def test_the_period_of_cameras_together_is_between_images_of_any():
+    statistics = Statistics()
+    assert statistics.period_of(['front', 'rear'], 0.0) == math.inf
+    for number in range(5):
+        statistics.count_arrival('front', 0.1 * number, 0.0)
+        statistics.count_arrival('rear', 0.2 * number - 0.4, 0.0)
+    assert statistics.period_of(['front'], 0.4) == pytest.approx(0.1)
+    assert statistics.period_of(['front', 'rear', 'left'], 0.4) == pytest.approx(1 / 15)
+    assert statistics.period_of(['front'], 2.4) == pytest.approx(2.0)  # a pause
+
+
 def test_an_answer_is_not_late_because_its_budget_was_cut_after_it():
     statistics, in_time = Statistics(), answer(elapsed=0.03, budget=math.inf)
     statistics.count_refinement(in_time, fresh=True)

@@ -6,10 +6,12 @@ import logging
 import math
 import threading
 import time
+from types import SimpleNamespace
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement, Trace
 from anytime_perception.ros import camera_images
+from anytime_perception.ros.promise import last_exit
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 import cv2
@@ -140,6 +142,56 @@ def test_a_budget_that_ends_midway_is_answered_with_what_that_exit_gives(percept
         1 - model_file.load(model_path).measured.error[3])
 
 
+@pytest.mark.parametrize('budget_ms, period, index, said', [
+    (500.0, 0.26, 1, 'images come every 260 ms'), (math.inf, 0.26, 1, 'every 260 ms'),
+    (500.0, 0.05, 0, 'every 50 ms'),  # who was started has a first answer
+    (300.0, 0.26, 1, ''), (500.0, 0.5, 3, '')])
+def test_of_a_budget_that_outlasts_the_camera_s_period_no_more_is_promised(
+        perception, client, budget_ms, period, index, said):
+    node = perception()
+    say_latencies(node)
+    soon = time.monotonic() + 1000  # so that no pause has come since
+    for number in range(5):
+        node.statistics.count_arrival('image', soon + period * number, 0.0)
+    response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(budget_ms=budget_ms))
+    assert response.accepted and response.budget_ms == budget_ms
+    assert response.exit_index == index
+    assert response.expected_p99_ms == pytest.approx(100 * (index + 1) + 50)
+    assert said in response.message and bool(response.message) == bool(said)
+
+
+def test_the_image_in_flight_has_until_its_own_camera_s_next(perception, client, monkeypatch):
+    go = hold(monkeypatch, camera_images)
+    node = perception(image_topics=['front', 'rear'])
+    say_latencies(node)
+    send(client, image_message()[0], 'rear')
+    wait_for(lambda: node.engine.counts.started)
+    soon = time.monotonic() + 1000
+    for number in range(5):
+        node.statistics.count_arrival('front', soon + 0.26 * number, 0.0)
+    for scope, index, said in ((SetBudget.Request.CURRENT_IMAGE, 3, ''),
+                               (SetBudget.Request.EVERY_IMAGE, 1, 'every 260 ms')):
+        response = client.call(SetBudget, f'{NAME}/set_budget', SetBudget.Request(
+            budget_ms=500.0, scope=scope))
+        assert response.accepted and response.exit_index == index and said in response.message
+    go.set()
+
+
+@pytest.mark.parametrize('budget_ms, spent, period, index, texts', [
+    (350, 0.0, math.inf, 2, []), (350, 0.1, math.inf, 1, ['have spent 100.0 ms']),
+    (350, 0.01, math.inf, 2, []),  # it costs no exit
+    (350, 0.1, 0.15, 0, ['have spent 100.0 ms', 'every 150 ms']),
+    (150, 0.1, 0.01, None, ['have spent 100.0 ms', 'a budget of 50 ms is shorter']),
+    (150, 0.2, math.inf, None, ['a budget of 0 ms is shorter']),
+    (50, 0.0, 0.01, None, ['a budget of 50 ms is shorter'])])
+def test_what_images_spend_before_they_arrive_is_not_promised(budget_ms, spent, period, index,
+                                                              texts):
+    profile = engine.LatencyProfile(np.tile([0.1, 0.2, 0.3], (50, 1)))
+    reached, message = last_exit(SimpleNamespace(profile=profile), budget_ms, spent, period)
+    assert reached == index
+    assert all(text in message for text in texts) and bool(message) == bool(texts)
+
+
 def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(perception, client,
                                                                          monkeypatch):
     go = hold(monkeypatch, camera_images)
@@ -179,6 +231,8 @@ def test_of_a_budget_from_the_stamp_less_is_left_the_older_an_image_is(
     publisher.publish(image_message(stamp=int(time.time()) - 3)[0])
     following = wait_for(lambda: traces[1:])[0]
     assert following.budget_ms == pytest.approx(900e3 - following.age_ms, abs=1)
+    assert node.statistics.spent(1.0) * 1e3 == pytest.approx(
+        max(current.age_ms, following.age_ms), abs=1)
     assert node.set_parameters([Parameter('budget_from', value='arrival')])[0].successful
     publisher.publish(image_message(stamp=int(time.time()) - 3)[0])
     assert wait_for(lambda: traces[2:])[0].budget_ms == 900e3
