@@ -37,6 +37,9 @@ class AnytimeEngine:
     hysteresis: how many times as likely a class must be as the answer before to replace it, from
         1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`. A
         new one counts from the next image on.
+    supersede: whether a newer image stops the one of its stream that is in flight. False: that is
+        refined until its budget is spent, or to the last exit, and the newest of those that come
+        meanwhile waits. Other streams have their share all the same.
     threads: CPU threads of the network, and of OpenCV in this process. One by default: more are
         quicker on an idle machine, but on a busy one they wait for each other at every layer, and
         a pass takes many times as long.
@@ -56,8 +59,8 @@ class AnytimeEngine:
 
     def __init__(self, model: Model | StagedNetwork, device: str = 'cpu', *,
                  budget: float | Budget | None = None, confidence: float | None = None,
-                 hysteresis: float = 1.0, threads: int = 1, runner: str = 'auto',
-                 precision: str = 'float32'):
+                 hysteresis: float = 1.0, supersede: bool = True, threads: int = 1,
+                 runner: str = 'auto', precision: str = 'float32'):
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f'threads is {threads}; it must be in 1 to {MAX_THREADS}')
         _probability(confidence)
@@ -69,6 +72,7 @@ class AnytimeEngine:
         self._worker = Worker(self.model, self.device, threads, runner, precision)
         self.confidence = confidence
         self.hysteresis = hysteresis
+        self.supersede = supersede
 
     def __enter__(self) -> 'AnytimeEngine':
         return self
@@ -131,6 +135,15 @@ class AnytimeEngine:
     @hysteresis.setter
     def hysteresis(self, value: float) -> None:
         self._worker.refiner.hysteresis = check_hysteresis(value)
+
+    @property
+    def supersede(self) -> bool:
+        """Whether a newer image stops the one of its stream that is in flight."""
+        return self._worker.places.newer_ends
+
+    @supersede.setter
+    def supersede(self, value: bool) -> None:
+        self._worker.places.newer_ends = value
 
     @property
     def newest(self) -> Refinement | None:

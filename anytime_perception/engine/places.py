@@ -15,9 +15,15 @@ class Places:
 
     `put`, `take` and `clear` are called with the engine's lock held; whether anybody waits, and
     whether the image in flight must give way, may be asked without it.
+
+    Attributes
+    ----------
+    newer_ends: whether a newer image of its stream ends the one in flight.
+
     """
 
     def __init__(self):
+        self.newer_ends = True
         self._waiting: dict[Hashable, ImagePass] = {}
         self._since: dict[Hashable, float] = {}  # arrival of the first image that was replaced
         self._passed_over = False  # whether an exclusive image was the last
@@ -61,15 +67,18 @@ class Places:
         """
         Return whether `current`, in flight since `started`, must give way once it is answered.
 
-        To a newer image of its stream, at once. To another stream's when its share is over, half
-        of what there was until the other's deadline; at once to one without a deadline, or to an
-        exclusive one. To no other stream's if it is exclusive itself.
+        To a newer image of its stream, at once, if `newer_ends`; else not at all. To another
+        stream's when its share is over, half of what there was until the other's deadline; at once
+        to one without a deadline, or to an exclusive one. To no other stream's if it is exclusive
+        itself.
         """
         if not self._waiting:
             return False
         for waiting in list(self._waiting.values()):
             if waiting.stream == current.stream:
-                return True
+                if self.newer_ends:
+                    return True
+                continue
             share_end = (started + waiting.deadline) / 2
             if not current.exclusive and (
                     waiting.exclusive or math.isinf(share_end) or time.monotonic() > share_end):

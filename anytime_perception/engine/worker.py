@@ -43,6 +43,7 @@ class Worker:
     Attributes
     ----------
     refiner: of the model on the device.
+    places: where images wait.
     answers: the image in flight, and the newest answers.
     counts: what became of the images.
     failure: why it closed by itself, as when the network failed again and again; else None.
@@ -60,7 +61,7 @@ class Worker:
         self.counts = Counts()
         self.failure: BaseException | None = None
         self.idle_since = 0.0
-        self._places = Places()
+        self.places = Places()
         self._closing = False
         self._wake = threading.Condition(threading.Lock())
 
@@ -109,7 +110,7 @@ class Worker:
             if self._closing:
                 reason = f': {self.failure!r}' if self.failure is not None else ''
                 raise RuntimeError(f'the engine is closed{reason}') from self.failure
-            replaced = self._places.put(image_pass)
+            replaced = self.places.put(image_pass)
             self.counts.submitted += 1
             self.counts.replaced += replaced is not None
             self._wake.notify()
@@ -119,7 +120,7 @@ class Worker:
     def reset(self) -> None:
         """Drop what waits, end what is in flight, and forget every answer; see the engine's."""
         with self._wake:
-            waiting = self._places.clear()
+            waiting = self.places.clear()
             self.answers.forget()
         for image_pass in waiting:
             image_pass.drop()
@@ -151,7 +152,7 @@ class Worker:
         """Take nothing more; what waits ends, or fails with `error`."""
         with self._wake:
             self._closing = True
-            waiting = self._places.clear()
+            waiting = self.places.clear()
             self._wake.notify()
         for image_pass in waiting:
             image_pass.drop(error)
@@ -168,7 +169,7 @@ class Worker:
             try:
                 refiner.refine(
                     image_pass, max(0.0, self.idle_since - image_pass.arrival),
-                    lambda: self._places.supersede(image_pass, self.answers.started),
+                    lambda: self.places.supersede(image_pass, self.answers.started),
                     lambda: self._closing)
             except BaseException as error:
                 self.counts.failed += 1
@@ -189,10 +190,10 @@ class Worker:
         """Wait for an image and make it the one in flight; None when the worker closes."""
         with self._wake:
             self.idle_since = time.monotonic()
-            self._wake.wait_for(lambda: self._places or self._closing)
+            self._wake.wait_for(lambda: self.places or self._closing)
             if self._closing:
                 return None
-            image_pass = self._places.take()
+            image_pass = self.places.take()
             self.answers.begin(image_pass)
             self.counts.started += 1
             return image_pass

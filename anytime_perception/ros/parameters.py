@@ -115,6 +115,10 @@ PARAMETERS: dict[str, Spec] = {
         'their stamp, so that what an image took to arrive is part of its budget. Images '
         'without a stamp, or with one that is later than their arrival or more than 10 s before '
         'it, count from their arrival, which is warned of.', choices=('arrival', 'stamp')),
+    'supersede': Spec(
+        True, 'A newer image of its camera ends the refinement of the one before, once that has '
+        'an answer. false: that is refined until its budget is spent (without one, to the last '
+        'exit), and the newest of those that come meanwhile waits.'),
     'confidence': Spec(
         1.0, 'Stop refining an image once its answer has this probability; 1: never.',
         minimum=0, maximum=1),

@@ -10,7 +10,8 @@ def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,
     Return the last exit that `budget_ms` reaches (p99), None for none, and what limits it.
 
     Images have `spent` so many seconds of it before they arrive, and the next one comes after
-    `period` seconds, which ends refinement, though not before the first answer.
+    `period` seconds, which ends refinement, though not before the first answer. Or else, without
+    `supersede`, it waits, for as long as that at most.
     """
     profile, said = running.profile, []
     left = budget_ms / 1e3 - spent
@@ -21,7 +22,11 @@ def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,
     if reached is None:
         said.append(doubt(running, max(0.0, left * 1e3)))
     else:
-        unhindered, reached = reached, min(reached, profile.exit_within(period) or 0)
-        if reached < unhindered:
-            said.append(f'images come every {period * 1e3:.0f} ms, so refinement ends about then')
+        alone, reached = reached, min(reached, profile.exit_within(period) or 0)
+        how = 'so refinement ends about then'
+        if not running.supersede:
+            reached = max(reached, min(alone, profile.exit_within(left - period) or 0))
+            how = 'and wait for those in flight (supersede is false)'
+        if reached < alone:
+            said.append(f'images come every {period * 1e3:.0f} ms, {how}')
     return reached, '; '.join(filter(None, said))

@@ -91,5 +91,5 @@ class Settings:
             self.apply_budget(value)
         elif name == 'confidence' and engine is not None:
             engine.confidence = value if value < 1 else None
-        elif name == 'hysteresis' and engine is not None:
-            engine.hysteresis = value
+        elif name in ('hysteresis', 'supersede') and engine is not None:
+            setattr(engine, name, value)

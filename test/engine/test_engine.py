@@ -186,6 +186,21 @@ def test_a_newer_image_replaces_the_waiting_one_and_supersedes_the_one_in_flight
     assert (engine.counts.submitted, engine.counts.started, engine.counts.replaced) == (3, 2, 1)
 
 
+def test_an_image_is_finished_before_newer_ones_where_these_do_not_supersede(gated):
+    engine, gates = gated
+    engine.supersede = False
+    first = engine.submit(IMAGE)
+    gates[0].wait_until_reached()
+    second = engine.submit(IMAGE)
+    third = engine.submit(IMAGE)
+    assert second.ended and second.newest is None
+    assert finish(gates, first).status is Status.COMPLETE
+    gates[0].wait_until_reached()  # now for the third
+    assert engine.set_current_budget(1e-6) and engine.submit(IMAGE) is not None
+    gates[0].let_through()
+    assert [r.status for r in third.refinements()] == [Status.BUDGET_SPENT]
+
+
 def finish(gates, image_pass):
     """Let one pass run to its end."""
     for gate in gates:

@@ -70,6 +70,16 @@ def test_another_stream_s_deadline_leaves_the_image_in_flight_half_of_the_time(
     assert places.supersede(current, now + started) == over
 
 
+def test_newer_images_may_be_told_to_wait_and_those_of_others_are_not():
+    now, places = time.monotonic(), Places()
+    places.newer_ends = False
+    current = ImagePass(None, now, Budget(), stream='front')
+    places.put(ImagePass(None, now, Budget(), stream='front'))
+    assert not places.supersede(current, now)
+    places.put(ImagePass(None, now, Budget(), stream='rear'))
+    assert places.supersede(current, now)
+
+
 @pytest.mark.parametrize('waiting, gives_way, also_if_exclusive', [
     ({'stream': 'front'}, True, True), ({'stream': 'rear'}, True, False),
     ({'stream': 'rear', 'budget': Budget(1000)}, False, False),

@@ -187,9 +187,22 @@ def test_the_image_in_flight_has_until_its_own_camera_s_next(perception, client,
 def test_what_images_spend_before_they_arrive_is_not_promised(budget_ms, spent, period, index,
                                                               texts):
     profile = engine.LatencyProfile(np.tile([0.1, 0.2, 0.3], (50, 1)))
-    reached, message = last_exit(SimpleNamespace(profile=profile), budget_ms, spent, period)
+    running = SimpleNamespace(profile=profile, supersede=True)
+    reached, message = last_exit(running, budget_ms, spent, period)
     assert reached == index
     assert all(text in message for text in texts) and bool(message) == bool(texts)
+
+
+@pytest.mark.parametrize('budget_ms, period, index, text', [
+    (350, math.inf, 2, ''), (math.inf, 0.15, 2, ''), (500, 0.15, 2, ''), (350, 0.32, 2, ''),
+    (350, 0.12, 1, 'every 120 ms, and wait'), (350, 0.25, 1, 'every 250 ms, and wait'),
+    (150, 0.09, 0, '')])
+def test_images_that_wait_for_the_one_in_flight_are_promised_what_is_left(budget_ms, period, index,
+                                                                          text):
+    profile = engine.LatencyProfile(np.tile([0.1, 0.2, 0.3], (50, 1)))
+    running = SimpleNamespace(profile=profile, supersede=False)
+    reached, message = last_exit(running, budget_ms, 0.0, period)
+    assert reached == index and text in message and bool(message) == bool(text)
 
 
 def test_the_budget_of_the_image_in_flight_may_be_set_while_there_is_one(perception, client,
@@ -495,12 +508,12 @@ def test_a_misspelt_parameter_is_said_and_what_is_for_others_is_not(perception, 
 
 def test_live_parameters_take_effect(perception, client):
     node = perception()
-    assert node.engine.confidence is None
+    assert node.engine.confidence is None and node.engine.supersede
     results = node.set_parameters([
         Parameter('top_k', value=1), Parameter('confidence', value=0.0),
-        Parameter('hysteresis', value=3)])
+        Parameter('hysteresis', value=3), Parameter('supersede', value=False)])
     assert all(result.successful for result in results), results
-    assert node.engine.hysteresis == 3
+    assert node.engine.hysteresis == 3 and not node.engine.supersede
     heard = client.listen(Refinement, f'{NAME}/refinements')
     send(client, image_message()[0])
     wait_for(lambda: finals(heard))
