@@ -33,6 +33,36 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f'{page.name} links to {target}'
 
 
+def headings(page):
+    """Return the headings of `page` by the anchors that GitHub gives them."""
+    text = re.sub('```.*?```', '', page.read_text(), flags=re.DOTALL)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-'): heading
+            for heading in re.findall('^#+ (.*)', text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_anchors_are_those_of_headings(page):
+    for target, anchor in re.findall(r'\]\((?!https?:)([^)#]*)#([^)]+)', page.read_text()):
+        there = page.parent / target if target else page
+        assert anchor in headings(there), f'{page.name} links to {target}#{anchor}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_to_an_experiment_lead_to_its_section(page):
+    for text, anchor, after in re.findall(
+            r'\[([^]]+)\]\([^)#]*experiments\.md#?([^)]*)\)( \d+)?', page.read_text()):
+        number = re.search(r'\d+', text + after)
+        assert anchor.startswith(f'{number[0]}-' if number else ''), \
+            f'{page.name} links [{text}]{after} to experiments.md#{anchor}'
+
+
+def test_the_index_of_experiments_is_complete():
+    page = ROOT / 'docs' / 'experiments.md'
+    index = re.findall(r'^\| \[(\d+)\]\(#([^)]+)\)', page.read_text(), re.MULTILINE)
+    assert index == [(heading.partition('.')[0], anchor)
+                     for anchor, heading in headings(page).items() if heading[0].isdigit()]
+
+
 def launch_arguments(name):
     tree = ast.parse((ROOT / 'launch' / name).read_text())
     return {ast.literal_eval(key) for node in tree.body if isinstance(node, ast.Assign)
