@@ -1,4 +1,4 @@
-"""Exits that build on the answer before: each answer is a product with what came earlier."""
+"""Answers that build on the one before: each is a product with what came earlier."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ class CarriedAnswer:
     """
     The answers of one pass, from the probabilities of each exit alone.
 
-    Answer i is in proportion to answer_(i-1) ** carry[i] · p_i, for every class; carry[0] is of no
-    use. Where `carry` is 1, that is the product of all exits so far: a product of experts, as in
-    Product-Anytime (Jazbec et al., NeurIPS 2023), the softmax of the sum of all logits, which is
-    the answer of a boosted network (Yu et al., AAAI 2023); and confidence in a class never falls
-    at an exit that names this class, too. At 0 each exit answers alone. In between, what is older
-    counts less.
+    Answer i is proportional to answer_(i-1) ** carry[i] · p_i, class by class; carry[0] has no
+    effect. Where `carry` is 0, each exit answers alone. Where it is 1, the answer is the product
+    of all exits so far, and confidence in a class never falls at an exit that names this class,
+    too. It is a product of experts, as in Product-Anytime (Jazbec et al., NeurIPS 2023), and the
+    softmax of the summed logits, as in a boosted network (Yu et al., AAAI 2023). In between, older
+    exits count less.
     """
 
     def __init__(self, carry: Sequence[float]):

@@ -28,7 +28,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object], sync: bo
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed left in `folder`, which no other may write in."""
+    """Remove temporary files of killed processes; nobody else may write in `folder`."""
     for temporary in folder.rglob('.*.[0-9]*.tmp'):
         temporary.unlink(missing_ok=True)
 

@@ -7,9 +7,9 @@ class HeldAnswer:
     """
     The classes that are answered in one pass, from the probabilities of each exit's answer.
 
-    The class before is given up only for one that is more than `hysteresis` times as likely. At 1
-    the answer is always the most likely class. The probabilities stay what they are, and so does
-    what they mean: that of the answer is the confidence in it.
+    The previous answer is held until another class is more than `hysteresis` times as likely. At 1
+    the answer is always the most likely class. Probabilities are not changed: the confidence in an
+    answer is still the probability of its class.
     """
 
     def __init__(self, hysteresis: float):

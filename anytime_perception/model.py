@@ -29,9 +29,9 @@ class Model:
     preprocessing: from camera image to network input.
     measured: per-exit quality, or None if it was never evaluated.
     recipe: how it was trained, any JSON object. It is for people, but training reads some keys of
-        it, where they are there: `dataset`, `data_name`, `data_sha256` and `validation` (which
+        it if they are there: `dataset`, `data_name`, `data_sha256` and `validation` (which
         images it learned from), `weights` and `exit_share` (whether its last exit has learned).
-    carry: how much of the answer before each exit's carries over, in 0..1 and more (see
+    carry: how much of the previous answer each exit carries over, 0 or more, mostly up to 1 (see
         carried_answer.py); empty where each exit answers alone.
     name, sha256: of the file it was loaded from; empty for a model that was not.
 

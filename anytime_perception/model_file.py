@@ -120,8 +120,8 @@ def _build(header: dict) -> StagedNetwork:
         # A block without units has layers, too.
         believed -= sum(units, len(units)) if isinstance(units, list) else BLOCKS * units
         if believed < 0:
-            raise ModelFileError('units_per_block of its networks are more than are believed, '
-                                 f'{_MAX_UNITS} in all')
+            raise ModelFileError('units_per_block of its networks comes to more units than any '
+                                 f'real network has, {_MAX_UNITS} in all')
     for config in header['networks']:
         unknown = set(config).difference(inspect.signature(_kind(config)).parameters)
         if unknown:

@@ -1,4 +1,4 @@
-"""The answers that there are at this moment, of each stream and of all."""
+"""The newest answers, of each stream and of all of them."""
 
 from collections.abc import Hashable
 import time
@@ -25,7 +25,7 @@ class Answers:
         self.started = 0.0
         # The newest of the passes before the current one: of each stream and (None) of all.
         self._last: dict[Hashable, Refinement] = {}
-        self._forgotten = 0.0  # answers about images that arrived before are not given any more
+        self._forgotten = 0.0  # no answers about images that arrived before
 
     def begin(self, image_pass: ImagePass) -> None:
         """Make an image the one in flight."""
@@ -36,7 +36,7 @@ class Answers:
         self.current = image_pass
 
     def in_flight(self, stream: Hashable | None) -> ImagePass | None:
-        """Return the image in flight if it is of that stream, or whichever it is for None."""
+        """Return the image in flight if it is of that stream; for None, of whatever stream."""
         current = self.current
         return current if current is not None and stream in (None, current.stream) else None
 
@@ -47,5 +47,5 @@ class Answers:
         return newest if newest is not None and newest.arrival >= self._forgotten else None
 
     def forget(self) -> None:
-        """Give no answer any more about images that have arrived until now."""
+        """Stop giving answers about images that have arrived so far."""
         self._forgotten = time.monotonic()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 import math
 
-_ENDLESS = 1e9  # seconds, thirty years: more is as good as inf, which every message can hold
+_ENDLESS = 1e9  # seconds, thirty years: longer is inf, which every message can hold
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class CudaGraphRunner:
                  dtype: torch.dtype = torch.float32):
         self._classes = network.num_classes
         self._stream = torch.cuda.Stream(device)
-        # In the order of the features: a copy to the device is one of bytes then.
+        # In the features' memory format, so that copying it to the device is copying bytes.
         self._staging = torch.zeros(network.image_shape, dtype=dtype).to(
             memory_format=torch.channels_last).pin_memory()
         self._images = self._staging.to(device, memory_format=torch.channels_last)

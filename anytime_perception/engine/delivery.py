@@ -1,4 +1,4 @@
-"""Telling a listener of what several threads add, in order, each once."""
+"""Telling a listener of what several threads add: in order, and of each once."""
 
 from collections.abc import Callable, Sequence
 import logging
@@ -11,10 +11,10 @@ _logger = logging.getLogger(__name__)
 
 class Delivery:
     """
-    Hands over a history that grows to the one who listens to it, if there is one.
+    Hands a growing history over to its listener, if there is one.
 
-    No thread waits for another that is handing over: whoever does so goes on with what others
-    have added meanwhile.
+    No thread waits for another that is handing over: that one goes on with what others have added
+    meanwhile.
     """
 
     def __init__(self, history: Sequence[Refinement],
@@ -25,7 +25,7 @@ class Delivery:
         self._delivering = threading.Lock()
 
     def deliver(self) -> None:
-        """Hand over what has not been, unless another thread is at it."""
+        """Hand over what is new, unless another thread is doing so."""
         if self._listener is None:
             return
         while self._delivered < len(self._history):
@@ -37,7 +37,7 @@ class Delivery:
                 self._delivering.release()
 
     def settle(self) -> None:
-        """Wait until the listener has heard of everything so far; not for a listener."""
+        """Wait until the listener has heard of everything; a listener must not call this."""
         if self._listener is None:
             return
         with self._delivering:
@@ -45,7 +45,7 @@ class Delivery:
         self.deliver()  # what was added while the lock was still held
 
     def _hand_over(self, listener: Callable[[Refinement], None]) -> None:
-        """Call `listener`, holding the lock for that, with what it has not heard of."""
+        """Call `listener` with what it has not heard of; `_delivering` must be held."""
         while self._delivered < len(self._history):
             refinement = self._history[self._delivered]
             self._delivered += 1

@@ -22,10 +22,10 @@ class AnytimeEngine:
     """
     Refines images stage by stage on one worker thread, which alone computes.
 
-    A submitted image waits in a place for one: a newer image replaces it there, and stops the
+    Only the newest submitted image waits: it replaces the one that waited before, and stops the
     image in flight as soon as that has an answer. Several streams (cameras) may share the engine:
-    each has a place, the image with the earliest deadline is taken next, and the image in flight
-    gives way once it has an answer and its share of the time. Use it as a context manager.
+    one image of each waits, the one with the earliest deadline is taken next, and the image in
+    flight gives way once it has an answer and its share of the time. Use it as a context manager.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ class AnytimeEngine:
     budget: for images that come without one: seconds from arrival, a Budget, or None for until
         complete.
     confidence: stop refining once the answer has this probability; None for never.
-    hysteresis: how many times as likely a class must be as the answer before to replace it, from
-        1 (the answer is always the most likely class) on; see `anytime_perception.held_answer`. A
-        new one counts from the next image on.
+    hysteresis: how many times as likely as the previous answer a class must be to replace it; at
+        least 1, where the answer is always the most likely class. See
+        `anytime_perception.held_answer`. A change takes effect with the next image.
     supersede: whether a newer image stops the one of its stream that is in flight. False: that is
         refined until its budget is spent, or to the last exit, and the newest of those that come
         meanwhile waits. Other streams have their share all the same.
     threads: CPU threads of the network, and of OpenCV in this process. One by default: more are
         quicker on an idle machine, but on a busy one they wait for each other at every layer, and
         a pass takes many times as long.
-    runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quicker of those that
-        can be had.
+    runner: 'torch', 'openvino' (CPU), 'cuda_graphs' (GPU), or 'auto' for the quickest that is
+        available.
     precision: 'float32', in which models are evaluated, or 'bfloat16', quicker where the device
         has it; answers then differ by about a hundredth.
 
@@ -52,8 +52,8 @@ class AnytimeEngine:
     ------
     ValueError: for a budget, a confidence, a hysteresis or threads out of range.
     DeviceError: if the device is missing.
-    RunnerError: if the runner or the precision is unknown, or was asked for by name and can't be
-        had.
+    RunnerError: if the runner or the precision is unknown, or the runner was asked for by name
+        and is not available.
 
     """
 
@@ -106,7 +106,7 @@ class AnytimeEngine:
 
     @property
     def budget(self) -> Budget:
-        """The standing budget, of images that come without one; seconds or None may be set."""
+        """The standing budget, for images without one; seconds or None may be assigned, too."""
         return self._budget
 
     @budget.setter
@@ -129,7 +129,7 @@ class AnytimeEngine:
 
     @property
     def hysteresis(self) -> float:
-        """How many times as likely a class must be as the answer before to replace it."""
+        """How many times as likely as the previous answer a class must be to replace it."""
         return self._worker.refiner.hysteresis
 
     @hysteresis.setter
@@ -197,12 +197,12 @@ class AnytimeEngine:
         on_failure :
             called with the exception if the image could not be prepared or run.
         stream :
-            what the image comes from, anything but None; it replaces the one of the same stream
-            that still waits. Of each stream the newest answer is kept until `reset`, so there
-            should be few: one for each camera, and not one for each image.
+            what the image comes from, anything but None; the image replaces the one of the same
+            stream that still waits. The newest answer of each stream is kept until `reset`, so
+            use few: one for each camera, and not one for each image.
         exclusive :
-            taken before the images of other streams, and none of them stops it; one of those has
-            a turn after it.
+            the image is taken before those of other streams, and they do not stop it; one of
+            those has its turn next.
         budget_from :
             on `time.monotonic`, such as when the picture was taken; None means `arrival`. Where
             the deadline is over by then, the image gets its first answer all the same.
@@ -223,9 +223,9 @@ class AnytimeEngine:
         """
         Return the newest refinement at once and stop the image in flight. Any thread may call it.
 
-        While the image in flight has no answer yet, that is the previous image's newest
-        refinement, and the image in flight stops at its first exit. None if nothing was ever
-        answered. With `stream`, only that stream's images are looked at and stopped.
+        If the image in flight has no answer yet, it stops at its first exit, and the newest
+        refinement of the previous image is returned: None if nothing was ever answered. With
+        `stream`, only that stream's images are looked at and stopped.
         """
         current = self._worker.answers.in_flight(stream)
         if current is not None:
@@ -235,10 +235,10 @@ class AnytimeEngine:
     def set_current_budget(self, budget: float | Budget | None,
                            stream: Hashable | None = None) -> bool:
         """
-        Set the budget of the image in flight alone; `budget` is that of images that arrive.
+        Set the budget of the image in flight alone; `budget` is for the images that arrive.
 
-        With `stream`, it is only meant if it is of that stream. Returns whether there was anything
-        to change: False if none is in flight.
+        With `stream`, only an image of that stream is changed. Returns whether one was: False if
+        none is in flight.
 
         Raises
         ------
@@ -253,8 +253,8 @@ class AnytimeEngine:
         """
         Drop the images that wait, stop the one in flight, and forget every answer.
 
-        What had an answer has its final one, and its listener has heard of it, when this returns;
-        what had none ends at its first. Not to be called by a listener.
+        If the image in flight has an answer, that is final and its listener has heard of it when
+        this returns; if not, it ends at its first exit. A listener must not call this.
         """
         self._worker.reset()
 

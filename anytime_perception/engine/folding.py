@@ -20,7 +20,7 @@ class FoldedUnit(nn.Module):
     A unit whose second and third normalisation live in its convolutions.
 
     The first stays: it comes before a zero-padded convolution, so its shift does not reach the
-    border. What is left of the unit itself is not to be used any more.
+    border. The unit itself must not be used any more.
     """
 
     def __init__(self, unit: Unit):
@@ -38,7 +38,7 @@ def fold(module: nn.Module) -> nn.Module:
     """
     Return a copy of `module`, in evaluation mode, that computes the same with less work.
 
-    What has nothing to fold is copied as it is; `module` itself stays as it is.
+    Modules with nothing to fold are copied as they are; `module` itself is not changed.
     """
     return _fold(copy.deepcopy(module)).eval()
 
@@ -64,7 +64,7 @@ def fold_stages(network: StagedNetwork, device: torch.device,
 
 
 def _fold(module: nn.Module) -> nn.Module:
-    """Fold `module` itself, if it isn't a unit, and return it or what stands for it."""
+    """Fold `module` in place and return it; for a unit, return what replaces it."""
     if isinstance(module, Unit):
         return FoldedUnit(module)
     for name, child in module.named_children():
@@ -90,7 +90,7 @@ def _fold_row(row: nn.Sequential) -> nn.Sequential:
 
 
 def _fuse(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Let `conv` do what both do, and return it; torch's own refuses those in training mode."""
+    """Fold `norm` into `conv` and return it; torch's own refuses modules in training mode."""
     assert norm.running_mean is not None and norm.running_var is not None
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,

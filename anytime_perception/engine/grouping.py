@@ -1,4 +1,4 @@
-"""Which stages answer together, where telling of each costs more than it is worth."""
+"""Which stages answer together, where reporting each costs more than it is worth."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -17,11 +17,11 @@ _Stage = TypeVar('_Stage', bound=_Staged)
 def group_stages(stages: Sequence[_Stage], seconds: Sequence[float],
                  beyond: float) -> list[list[_Stage]]:
     """
-    Join consecutive stages to groups that take up to `beyond` seconds longer than their longest.
+    Join consecutive stages into groups, each at most `beyond` seconds longer than its longest.
 
-    Stopping has to wait for the stage in flight anyway; this is what it may take longer than if
-    every stage answered by itself. The first exit answers alone, so that it comes early. `seconds`
-    is how long each stage takes.
+    A stop has to wait for the stage in flight anyway; `beyond` is how much longer it may take
+    because of the group. The first exit answers alone, so that it comes early. `seconds` is how
+    long each stage takes.
     """
     first = next(index for index, stage in enumerate(stages) if stage.head is not None)
     groups: list[list[_Stage]] = []

@@ -25,8 +25,8 @@ class ImagePass:
     Attributes
     ----------
     newest: the newest refinement, None before the first exit; reading it never waits.
-    status: REFINING until the pass has ended. SUPERSEDED without any answer where a newer image
-        took its place before it was started, or where it failed: then there is an `error`.
+    status: REFINING until the pass has ended. SUPERSEDED without any answer if a newer image took
+        its place before it was started, or if it failed: then there is an `error`.
     error: what went wrong, if the pass ended because something did.
 
     """
@@ -81,14 +81,14 @@ class ImagePass:
         """
         End the pass with its newest refinement as the answer.
 
-        Before its first exit, end it there.
+        A pass before its first exit ends there.
         """
         with self._changed:
             self._stop(status)
         self._delivery.deliver()
 
     def run_out(self, now: float) -> bool:
-        """Stop the pass if its deadline is over at `now`; return whether it is."""
+        """Stop the pass if its deadline has passed at `now`; return whether it has."""
         with self._changed:
             over = now > self.deadline
             if over:
@@ -97,7 +97,7 @@ class ImagePass:
         return over
 
     def _stop(self, status: Status) -> None:
-        """Do what `stop` does, holding the lock."""
+        """Do what `stop` does; the lock must be held."""
         if self.status.final:
             return
         if self.newest is None:
@@ -107,7 +107,7 @@ class ImagePass:
         self._changed.notify_all()
 
     def settle(self) -> None:
-        """Wait until the listener has heard of every refinement so far; not for a listener."""
+        """Wait until the listener has heard of all refinements; a listener must not call this."""
         self._delivery.settle()
 
     def drop(self, error: BaseException | None = None) -> None:
@@ -132,7 +132,7 @@ class ImagePass:
         """
         Change the budget of this image; it still counts from where the one before did.
 
-        Returns whether that was possible: the pass has not ended, nor been told to.
+        Returns whether that was possible: whether the pass had neither ended nor been told to.
         """
         with self._changed:
             if self.status.final or self._stop_at_first is not None:
@@ -169,7 +169,7 @@ class ImagePass:
             raise self.error
 
     def _wait_for_more(self, seen: int) -> None:
-        """Wait, holding the lock, for more than `seen` refinements or the end of the pass."""
+        """Wait for more than `seen` refinements or the end of the pass; the lock must be held."""
         while seen == len(self._history) and not self.status.final:
             remaining = self.deadline - time.monotonic()
             if remaining > 0:
@@ -181,7 +181,7 @@ class ImagePass:
                 self._changed.wait()  # the first exit is always waited for
 
     def _append(self, refinement: Refinement) -> None:
-        """Record a refinement, holding the lock."""
+        """Record a refinement; the lock must be held."""
         self.newest = refinement
         self._history.append(refinement)
         if refinement.status.final:

@@ -9,16 +9,16 @@ import numpy as np
 _PASSES = 100
 _SECONDS = 3.0
 _WARM_UP_PASSES = 5
-_PAUSE = 0.005  # between passes: a camera leaves the caches time to grow cold, too
-_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing is in it
+_PAUSE = 0.005  # between passes: caches grow cold as they do between images of a camera
+_IMAGE = (480, 640, 3)  # what a camera sends, so that preprocessing counts
 
 
 def measure_latency(model: Model, runner: Runner) -> tuple[np.ndarray, np.ndarray]:
     """
     Warm up, then measure how long an image takes.
 
-    Return the seconds from its arrival to each exit (passes, exits), and to where it was prepared
-    and the network began (passes,).
+    Return the seconds from its arrival to each exit (passes, exits), and to the end of its
+    preparation, when the network begins (passes,).
     """
     image = np.random.default_rng(0).integers(0, 256, _IMAGE, dtype=np.uint8)
     passes: list[tuple[list[float], float]] = []
@@ -32,7 +32,7 @@ def measure_latency(model: Model, runner: Runner) -> tuple[np.ndarray, np.ndarra
 
 
 def _time_one(model: Model, runner: Runner, image: np.ndarray) -> tuple[list[float], float]:
-    """Return the seconds from an image to each exit, and to where it is prepared."""
+    """Return the seconds from an image to each exit, and to the end of its preparation."""
     elapsed: list[float] = []
     arrival = time.monotonic()
 

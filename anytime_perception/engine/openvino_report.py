@@ -21,15 +21,15 @@ class Reporter:
     """
     Passes on what the `count` operations of one graph report, from OpenVINO's thread.
 
-    It is part of the graph, so it knows the graph's request during a run only: neither would ever
-    be freed otherwise.
+    It is part of the graph, so it holds the graph's request during a run only: otherwise neither
+    would ever be freed.
     """
 
     def __init__(self, count: int):
         self._count = count
         # OpenVINO's clones too: it calls them, but leaves keeping them alive to us.
         self.reports: list[Report] = []
-        self._answered: Answered  # there during a run only, as the request
+        self._answered: Answered  # set during a run only, like the request
         self._request: InferRequest
         self._next = 0
         self._stopped = False
@@ -81,14 +81,15 @@ class Report(Op):
     """
     The operation that reports its input when its turn comes.
 
-    The input is answers (exits, classes), or one row without a meaning where `exits` is 0. The
-    output is a number without a meaning: a graph keeps only what leads to an output.
+    The input is answers (exits, classes), or one meaningless row where `exits` is 0. The output is
+    a meaningless number: it is there because a graph keeps only what leads to an output.
     """
 
     def __init__(self, inputs: list, reporter: Reporter, exits: int, position: int):
-        # Given itself to keep alive, as is usual, it would never be freed, and with it the graph.
+        # Not super().__init__(self, inputs), as is usual: that would keep it alive for ever, and
+        # the graph with it.
         super().__init__(None, inputs)
-        # It keeps this, and so is there.
+        # A weak reference is enough: the reporter holds this, so it is there.
         self._reporter: Callable[[], Reporter] = weakref.ref(reporter)  # type: ignore[assignment]
         self._exits = exits
         self._position = position

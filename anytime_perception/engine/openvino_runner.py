@@ -21,8 +21,8 @@ from openvino import opset13 as ops
 import torch
 from torch import Tensor
 
-# What stopping may take longer than if every stage could be stopped, because some of them report
-# together. A report costs about a hundredth of a millisecond.
+# How much longer a stop may take because some stages report together. A report costs about a
+# hundredth of a millisecond.
 _BEYOND_STAGE_SECONDS = 0.0002
 _TRIALS = 20
 
@@ -40,7 +40,7 @@ class OpenvinoRunner:
 
     Raises
     ------
-    NotImplementedError: for a network with layers that are none of ours.
+    NotImplementedError: for a network with layers that `add_layers` does not know.
     RuntimeError: if OpenVINO would run the graph in another order than the network's, or for
         bfloat16 on a CPU without it.
 
@@ -76,7 +76,7 @@ class OpenvinoRunner:
         model = openvino.Model(reports, [self._parameter])
         request = openvino.Core().compile_model(
             model, 'CPU', self._settings).create_infer_request()
-        # The request does not keep the array alive that its tensor is made of.
+        # The request does not keep alive the array that its tensor is made of.
         request.set_input_tensor(openvino.Tensor(self._images, shared_memory=True))
         return reporter, request
 
@@ -99,7 +99,7 @@ def _stages(network: StagedNetwork, image: Node) -> list[_Stage]:
     for stage in network.stages:
         features = add_layers(fold(stage.trunk), image if stage.takes_image else features)
         head = None if stage.head is None else add_layers(fold(stage.head), features)
-        # What a ladder has seen follows from its features: these are not done before.
+        # A ladder's features and what it has seen: the latter is computed last.
         stages.append(_Stage(features[-1] if isinstance(features, tuple) else features, head))
     return stages
 

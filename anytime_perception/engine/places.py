@@ -6,7 +6,7 @@ import time
 
 from anytime_perception.engine.image_pass import ImagePass
 
-_PATIENCE_SECONDS = 1.0  # of a stream without deadlines
+_PATIENCE_SECONDS = 1.0  # how long a stream without deadlines waits at most for its turn
 
 
 class Places:
@@ -26,7 +26,7 @@ class Places:
         self.newer_ends = True
         self._waiting: dict[Hashable, ImagePass] = {}
         self._since: dict[Hashable, float] = {}  # arrival of the first image that was replaced
-        self._passed_over = False  # whether an exclusive image was the last
+        self._passed_over = False  # whether the last image taken was exclusive
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -41,11 +41,11 @@ class Places:
 
     def take(self) -> ImagePass:
         """
-        Take the exclusive image, else that with the earliest deadline.
+        Take an exclusive image if there is one, else the one with the earliest deadline.
 
-        A stream whose images are replaced while they wait keeps the deadline of the first, one
-        without deadlines has some patience, and after an exclusive image one of another kind has
-        a turn if it waits by then, so that none waits for ever.
+        No stream waits for ever. If its images are replaced while they wait, the deadline of the
+        first counts; an image without a deadline is due after a second; and after an exclusive
+        image, those that are not exclusive go first.
         """
         taken = min(self._waiting.values(), key=lambda waiting: (
             waiting.exclusive == self._passed_over, self._turn(waiting)))
@@ -67,10 +67,10 @@ class Places:
         """
         Return whether `current`, in flight since `started`, must give way once it is answered.
 
-        To a newer image of its stream, at once, if `newer_ends`; else not at all. To another
-        stream's when its share is over, half of what there was until the other's deadline; at once
-        to one without a deadline, or to an exclusive one. To no other stream's if it is exclusive
-        itself.
+        It gives way at once to a newer image of its own stream, if `newer_ends`, else not at all.
+        To an image of another stream it gives way when its share is over: half of the time until
+        the other's deadline. It does so at once if the other has no deadline or is exclusive, and
+        never if `current` is exclusive.
         """
         if not self._waiting:
             return False

@@ -23,8 +23,8 @@ class Refiner:
     runner: runs the network on the device.
     profile: latency of each exit on this device.
     confidence: stop refining once the answer has this probability; None for never.
-    hysteresis: how many times as likely a class must be as the answer before to replace it.
-    failures_in_a_row: how many passes the runner failed in since the last without.
+    hysteresis: how many times as likely as the previous answer a class must be to replace it.
+    failures_in_a_row: passes in which the runner has failed since one in which it did not.
 
     """
 
@@ -43,7 +43,7 @@ class Refiner:
     def refine(self, image_pass: ImagePass, queued: float, superseded: Callable[[], bool],
                closing: Callable[[], bool]) -> None:
         """
-        Compute until the pass has ended, which was `queued` for some seconds behind others.
+        Compute until the pass has ended; it was `queued` for that many seconds behind others.
 
         `superseded` and `closing` say, between stages, whether a newer image waits and whether
         the engine closes.
@@ -60,7 +60,7 @@ class Refiner:
         held = HeldAnswer(self.hysteresis) if self.hysteresis > 1 else None
 
         def answered(answers: np.ndarray) -> bool:
-            """Take what was computed; return whether there is a need of more."""
+            """Take what was computed; return whether more is needed."""
             each = [alone if carried is None else carried.add(alone) for alone in answers]
             classes = [int(answer.argmax() if held is None else held.add(answer))
                        for answer in each]

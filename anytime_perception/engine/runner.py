@@ -24,8 +24,8 @@ class Runner(Protocol):
         """
         Run the network on its input (1, channels, size, size), which is on the CPU.
 
-        `answered` is called at the end of each stage, or of a few that take no time together.
-        Once it returns False, no further stage is begun. Raises what it raises.
+        `answered` is called at the end of each stage, or of a few short ones together. Once it
+        returns False, no further stage is begun. What it raises is raised here.
         """
 
 

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 
 _logger = logging.getLogger(__name__)
-# Of probabilities. A GPU may compute with TF32. What bfloat16 rounds, a network that is not
-# trained may amplify to anything.
+# How far probabilities may differ. A GPU may compute with TF32. An untrained network may amplify
+# the rounding of bfloat16 to anything.
 _AGREEMENT = {'float32': {'cpu': 1e-3, 'cuda': 0.02}, 'bfloat16': {'cpu': 1.0, 'cuda': 1.0}}
 _INSTALL = {'openvino': ', or install it with pip install openvino'}
 
 
 class RunnerError(ValueError):
     """
-    A runner can't be had as it was asked for.
+    The runner that was asked for is not available.
 
-    It, or the precision, is unknown, not installed, or no match for device or network.
+    It, or the precision, is unknown, not installed, or does not fit the device or the network.
     """
 
 
@@ -37,7 +37,7 @@ def make_runner(network: StagedNetwork, device: torch.device, threads: int,
 
     Raises
     ------
-    RunnerError: if the runner is unknown, or was asked for by name and can't be had.
+    RunnerError: if the runner is unknown, or was asked for by name and is not available.
 
     """
     if name not in RUNNERS:
@@ -57,7 +57,7 @@ def make_runner(network: StagedNetwork, device: torch.device, threads: int,
         return quicker
     except Exception as error:  # OpenVINO and its converter have exceptions of their own
         if name != 'auto':
-            raise RunnerError(f'the runner {name} is not to be had ({error}); use the runner '
+            raise RunnerError(f'the runner {name} is not available ({error}); use the runner '
                               'torch' + _INSTALL.get(name, '')) from error
         _logger.warning('running on torch, which is slower than the runner for %s: %s',
                         device, error)
@@ -80,4 +80,4 @@ def _check_agreement(runner: Runner, reference: Runner, image_shape: tuple[int, 
     images = torch.randn(image_shape, generator=torch.Generator().manual_seed(0))
     ours, theirs = answers(runner, images), answers(reference, images)
     if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=tolerance):
-        raise RuntimeError('its answers are not those of torch')
+        raise RuntimeError('its answers differ from those of torch')

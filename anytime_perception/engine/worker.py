@@ -19,8 +19,8 @@ import cv2
 import torch
 
 _logger = logging.getLogger(__name__)
-_MOST_FAILURES = 5  # of the network in a row, after which there is no point in going on
-_END_SECONDS = 10.0  # that a stage in flight has to end; one that takes longer hangs
+_MOST_FAILURES = 5  # of the network in a row, after which it is no use to go on
+_END_SECONDS = 10.0  # for a stage in flight to end; one that takes longer hangs
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Worker:
     """
     Prepares and measures a model on its thread, then refines image after image until it is closed.
 
-    Every call of torch and OpenCV for the network is made by this thread, with as many threads of
-    theirs as `threads` says; OpenCV knows only one number for the whole process.
+    Only this thread calls torch and OpenCV for the network. Both compute with `threads` threads;
+    OpenCV has one such number for the whole process.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Worker:
             replaced.drop()
 
     def reset(self) -> None:
-        """Drop what waits, end what is in flight, and forget every answer; see the engine's."""
+        """Drop what waits, end what is in flight, forget every answer; see AnytimeEngine.reset."""
         with self._wake:
             waiting = self.places.clear()
             self.answers.forget()
@@ -145,8 +145,8 @@ class Worker:
             self._thread.join(_END_SECONDS)
         if self._thread.is_alive():
             raise TimeoutError(
-                f'the image in flight has not come to an end for {_END_SECONDS:g} s (a decoder, a '
-                'driver or the device hangs); its thread ends with the process, so restart that')
+                f'the image in flight has not ended in {_END_SECONDS:g} s (a decoder, a driver or '
+                'the device hangs); its thread ends with the process, so restart that')
 
     def _close_entry(self, error: BaseException | None = None) -> None:
         """Take nothing more; what waits ends, or fails with `error`."""
@@ -161,7 +161,7 @@ class Worker:
     def _work(self, prepare: Callable[[], Refiner], ready: Future) -> None:
         try:
             refiner = prepare()
-        except BaseException as error:  # else who makes the engine would wait for ever
+        except BaseException as error:  # else the engine's constructor would wait for ever
             ready.set_exception(error)
             return
         ready.set_result(refiner)

@@ -10,12 +10,12 @@ def decode(data: np.ndarray, name: str, least: int = 0) -> np.ndarray:
     """
     Return the encoded picture `data` (n,) uint8 as RGB, (height, width, 3) uint8.
 
-    JPEG is decoded at a reduced scale, as far as its shorter side keeps `least` pixels (0: at full
+    JPEG is decoded at the smallest scale that leaves its shorter side `least` pixels (0: at full
     scale). `name` is what an error calls the picture.
 
     Raises
     ------
-    BadImageError: if it is none, too large for OpenCV, or cut short.
+    BadImageError: if it is no picture, too large for OpenCV, or cut short.
 
     """
     # OpenCV 4.10, and before, invents the rest of a JPEG picture. 4.14 takes, and fills, as much

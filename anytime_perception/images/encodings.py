@@ -16,7 +16,7 @@ class Encoding:
     bytes_per_channel: int = 1
     even_width: bool = False
     least_side: int = 1  # in pixels; OpenCV makes smaller Bayer images black
-    colour_below: bool = False  # half as many rows again, of colour for four pixels each
+    colour_below: bool = False  # below, half as many rows: a colour for every four pixels
 
     def rows(self, height: int) -> int:
         """Return how many rows of bytes an image of so many pixels has."""
@@ -65,7 +65,7 @@ class BadImageError(ValueError):
 
 def check_pixels(message: Any) -> None:
     """
-    Raise BadImageError if the raw image `message` is empty, truncated, or in another encoding.
+    Raise BadImageError if the raw image `message` is empty, truncated, or not of ENCODINGS.
 
     `message` has the fields of sensor_msgs/Image, from whichever library.
     """
@@ -107,7 +107,7 @@ def pixels_to_rgb(message: Any) -> np.ndarray:
     pixels = np.lib.stride_tricks.as_strided(
         data, (encoding.rows(message.height), message.width, depth), (message.step, depth, 1),
         writeable=False)
-    if encoding.bytes_per_channel == 2:  # of two bytes, the high one
+    if encoding.bytes_per_channel == 2:  # keep the high byte
         pixels = pixels[:, :, 0 if message.is_bigendian else 1::2]
     if not pixels.flags.c_contiguous:
         pixels = np.ascontiguousarray(pixels)

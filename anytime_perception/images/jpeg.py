@@ -7,14 +7,14 @@ import numpy as np
 
 _REDUCTIONS = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
                (2, cv2.IMREAD_REDUCED_COLOR_2))
-# Start-of-frame markers: of every kind of JPEG, without those in between that are something else.
+# Start-of-frame markers of all kinds of JPEG; the numbers left out mark something else.
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START, _SCAN, _END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
 
 def reduction(data: np.ndarray, least: int) -> int:
     """
-    Return OpenCV's flag to decode a picture as small as leaves its shorter side `least` pixels.
+    Return OpenCV's flag for the smallest scale that leaves the shorter side `least` pixels.
 
     `data` holds the encoded bytes (n,). Only JPEG is decoded faster at a reduced scale; anything
     else, and `least` 0, is decoded at full scale.
@@ -42,8 +42,8 @@ def is_cut_short(data: np.ndarray) -> bool:
     """
     Return whether the bytes `data` (n,) are a JPEG picture without its end.
 
-    An end in what comes before the picture, such as that of a small preview, is not its own, and
-    anything may be behind it, such as a film.
+    The end marker of what comes before the picture, such as a small preview, does not count.
+    Anything may follow the picture's own, such as a film.
     """
     if not _is_jpeg(data):
         return False

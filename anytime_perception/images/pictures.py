@@ -12,9 +12,9 @@ import numpy as np
 
 SUFFIXES = ('.bmp', '.jfif', '.jpe', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff',
             '.webp')
-UNREAD_SUFFIXES = ('.avif', '.gif', '.heic', '.heif', '.jxl')  # pictures, too, but not to OpenCV
-# Of a webcam's driver: one that is read and one that is filled. With one alone frames are lost
-# while it is read; the four that OpenCV asks for hold old ones where the reader is held up.
+UNREAD_SUFFIXES = ('.avif', '.gif', '.heic', '.heif', '.jxl')  # pictures that OpenCV does not read
+# Buffers of a webcam's driver: one is read while the other is filled. With one alone, frames are
+# lost meanwhile; the four that OpenCV asks for hold old frames where the reader is slow.
 _BUFFERS = 2
 
 
@@ -24,11 +24,11 @@ def find_pictures(source: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> l
 
     By default those that can be read, else those whose names end in one of `suffixes`.
 
-    Numbers in names count as such, so 10.png follows 9.png: where names tell the time, so does the
-    order. What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
+    Names are sorted by their numbers, so 10.png follows 9.png, and names that tell the time are in
+    its order. What is hidden in a folder is left out: thumbnails, checkpoints of notebooks.
     """
     if not str(source):
-        return []  # and not those of the working directory, which a Path of it would be
+        return []  # and not those of the working directory, which is Path('')
     path = Path(source)
     found = path.rglob('*') if path.is_dir() else [path] if path.is_file() else []
     return sorted((file for file in found if file.suffix.lower() in suffixes and not any(
@@ -36,7 +36,7 @@ def find_pictures(source: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> l
 
 
 def _by_number(path: Path) -> tuple[list[list[str | int]], Path]:
-    """Return what to sort paths by: for each part its text and its numbers, in turns."""
+    """Return the key to sort paths by: of each part, its texts and numbers in turns."""
     parts = [[int(text) if index % 2 else text
               for index, text in enumerate(re.split(r'(\d+)', part))] for part in path.parts]
     return parts, path  # which decides between 1.png and 01.png
@@ -48,7 +48,7 @@ def read_picture(path: Path) -> np.ndarray:
 
     Raises
     ------
-    ValueError: if it is none, cut short, or cannot be read.
+    ValueError: if it is no picture, is cut short, or cannot be read.
 
     """
     try:
@@ -61,9 +61,9 @@ def read_picture(path: Path) -> np.ndarray:
 
 def film(source: str) -> Iterator[np.ndarray]:
     """
-    Return what a webcam (by its number) or a video shows as RGB, (H, W, 3) uint8, to its end.
+    Return the frames of a video or of a webcam (by its number) as RGB, (H, W, 3) uint8.
 
-    Every frame of a video; of a webcam the newest whenever the next one is asked for.
+    Of a video it is every frame; of a webcam the newest each time that one is asked for.
 
     Raises
     ------

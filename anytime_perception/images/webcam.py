@@ -1,4 +1,4 @@
-"""A webcam's newest frame, whenever somebody asks: its driver hands out the oldest that it has."""
+"""The newest frame of a webcam, whose driver hands out the oldest that it has."""
 
 from collections.abc import Iterator
 import threading
@@ -13,10 +13,10 @@ _PATIENCE = 12.0
 
 class Webcam(Iterator[np.ndarray]):
     """
-    What an open webcam shows as RGB, (H, W, 3) uint8, to its end.
+    The frames of an open webcam as RGB, (H, W, 3) uint8, until it ends.
 
-    A thread reads always and keeps the newest frame. Who has had that one waits for the next. At
-    the end, also of this object or the process, the thread ends and the webcam is released.
+    A thread reads all the time and keeps the newest frame; no frame is handed out twice. When the
+    webcam, this object or the process ends, the thread ends and the webcam is released.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Webcam(Iterator[np.ndarray]):
 
     Attributes
     ----------
-    close: end it before its time.
+    close: call it to end it earlier.
 
     """
 
@@ -61,7 +61,7 @@ class _Newest:
             return not self._over
 
     def end(self) -> None:
-        """Let no frame follow the one that is there."""
+        """Take no further frame."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
@@ -75,7 +75,7 @@ class _Newest:
 
 
 def _read(capture: cv2.VideoCapture, picture: np.ndarray, newest: _Newest) -> None:
-    """Read until the webcam, or the wish for more, ends."""
+    """Read until the webcam ends, or until nobody wants more."""
     try:
         read = True
         while read and newest.put(picture[:, :, ::-1]):

@@ -15,10 +15,10 @@ BACKBONES = ('resnet18', 'resnet34', 'resnet50', 'mobilenet_v3_small', 'mobilene
 
 class AnytimeBackbone(StagedNetwork):
     """
-    A torchvision network with an exit every `period` of its blocks, the last always.
+    A torchvision network with an exit every `period` blocks, and always after the last.
 
-    A unit is a residual block (ResNet, ConvNeXt) or an inverted residual (MobileNetV3); what comes
-    before the first belongs to it. Only making one needs torchvision.
+    A unit is a residual block (ResNet, ConvNeXt) or an inverted residual (MobileNetV3); layers
+    before the first belong to it. torchvision is needed only to make one of these networks.
 
     Parameters
     ----------

@@ -20,8 +20,8 @@ def make_blocks(units_per_block: int | Sequence[int], channels: int | Sequence[i
 
     Raises
     ------
-    ValueError: for no blocks, a last one without units, a number of units that is negative or of
-        channels that is not positive, or channels of another number of blocks.
+    ValueError: for no blocks, a last block without units, negative numbers of units, channels that
+        are not positive, or channels for another number of blocks.
 
     """
     if isinstance(units_per_block, Sequence):

@@ -1,4 +1,4 @@
-"""Cost in multiply-adds (MACs), counted by running no images through a network: 0 of them."""
+"""Cost in multiply-adds (MACs), counted by running a batch of 0 images through a network."""
 
 import copy
 import math
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
-Shape = tuple[Any, ...]  # of a tensor, or of each of a tuple of them: which, a module decides
+Shape = tuple[Any, ...]  # of a tensor, or of each tensor of a tuple, as the module has it
 
 
 def count_macs(module: nn.Module, input_shape: Shape) -> tuple[int, Shape]:

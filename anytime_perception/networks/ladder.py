@@ -17,8 +17,8 @@ class Ladder(nn.Module):
     """
     The trunk of a stage, and what its exit sees.
 
-    That is a look at the stage's features plus a rung: what the exit before saw, after `rung` and,
-    if it `keeps` its shape, as it is, too.
+    An exit sees a look at the stage's features, plus `rung` of what the exit before saw; plus that
+    itself, too, if the rung `keeps` its shape.
 
     Maps features (N, C, H, W), or with a rung (features, seen before), to (features, seen).
     """

@@ -27,8 +27,8 @@ class AnytimeNetwork(StagedNetwork):
     Parameters
     ----------
     units_per_block: the paper's n: units in each of three blocks; or how many each block has, such
-        as (0, 1, 5). With few of them before the last, early exits look at the coarse features
-        that an answer takes, rather than at fine ones. A block without units has one
+        as (0, 1, 5). With few units before the last block, early exits see the coarse features
+        that an answer needs, rather than fine ones. A block without units has one
         convolution (see `layers.empty_block`).
     channels: the paper's c: channels of the first block, doubled from block to block; or how many
         each block has.
@@ -43,7 +43,7 @@ class AnytimeNetwork(StagedNetwork):
 
     Raises
     ------
-    ValueError: for a size that is not a positive integer, a last block without units, channels of
+    ValueError: for a size that is not a positive integer, a last block without units, channels for
         another number of blocks, a `first_exit` or `period` that the network is not deep enough
         for, or an unknown `head`.
 

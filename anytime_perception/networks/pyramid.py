@@ -1,9 +1,9 @@
 """
 The anytime pyramid: a plain network that is coarse soon, so that its first answer is good.
 
-Ours, not the paper's: what an answer takes is coarse features, and multiply-adds at a fine
-resolution buy little of them (docs/experiments.md, 14). Plain networks that are as quick to become
-coarse learn fastest on CIFAR-10 (Jordan 2024, arXiv 2404.00498).
+Ours, not the paper's. An answer needs coarse features, and multiply-adds at a fine resolution add
+little to these (docs/experiments.md, 14). Plain networks that become coarse as soon are those that
+learn fastest on CIFAR-10 (Jordan 2024, arXiv 2404.00498).
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from torch import nn
 
 class AnytimePyramid(StagedNetwork):
     """
-    Blocks of plain units and a side network, at the last block's resolution, with the exits.
+    Blocks of plain units, and a side network at the last block's resolution that has the exits.
 
     The stem is a strided conv4x4, BN, GELU (larger inputs are halved before, as in
     `layers.stem`); a unit is conv3x3, BN, GELU, the first of each later block strided. So a block
     has half the resolution of the one before, and the first half of the input's.
 
-    The side network is a ladder (see `ladder.Ladder`): its first look at the trunk goes down from
-    block to block by two convolutions each, a small network of its own; what later exits add takes
-    one for each.
+    The side network is a ladder (see `ladder.Ladder`). The first exit's look at the trunk is a
+    small network of its own, with two convolutions for each block that it goes down; the looks of
+    later exits have one for each.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class AnytimePyramid(StagedNetwork):
         return stages
 
     def _look(self, index: int, strides: Sequence[int]) -> nn.Sequential:
-        """Return what goes from block `index` down to the last, by these strides for each."""
+        """Return a look from block `index` down to the last, by `strides` for each block."""
         channels = self.blocks[index].channels
         found: list[nn.Module] = []
         for width in self.side_channels[index:]:
@@ -102,7 +102,7 @@ class PyramidExit(LadderExit):
 
 def pyramid_blocks(units_per_block: int | Sequence[int], channels: int | Sequence[int],
                    side_channels: Sequence[int], input_size: int) -> tuple[Block, ...]:
-    """Return the blocks of a pyramid; raise ValueError for what there is none of."""
+    """Return the blocks of a pyramid; raise ValueError if it is an impossible one."""
     blocks = make_blocks(units_per_block, channels)
     if not all(block.units for block in blocks) or len(blocks) < 2:
         raise ValueError(f'units_per_block is {units_per_block!r}; a pyramid has two blocks or '

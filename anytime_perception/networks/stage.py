@@ -76,7 +76,7 @@ def count_stage_costs(stages: Iterable[Stage], image_shape: tuple[int, ...]) -> 
 
 
 def run_stages(stages: Iterable[Stage], images: Tensor) -> Iterator[Tensor]:
-    """Yield the logits (N, classes) of each exit; stop iterating and nothing more is computed."""
+    """Yield the logits (N, classes) of each exit, computing no further than is asked for."""
     features = images
     for stage in stages:
         features, logits = stage(images if stage.takes_image else features)

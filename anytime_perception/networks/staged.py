@@ -1,4 +1,4 @@
-"""What every network here is to who runs or trains it: stages, some of which answer."""
+"""What all networks here have in common: stages, some of which answer."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -15,7 +15,7 @@ class StagedNetwork(nn.Module):
 
     Attributes
     ----------
-    config: what makes a network like it, as keywords of its class; a sequence has none.
+    config: keywords of its class that make a network like it; a sequence has none.
     stages: in the order in which they are run.
     depth: units of the deepest stage.
     num_classes: size of each answer.

@@ -7,20 +7,19 @@ from rclpy.action import ActionClient
 
 class ThreadedActionClient(ActionClient):
     """
-    An ActionClient that knows what it has asked when the answer comes, and hears all feedback.
+    An ActionClient that misses no answer and no feedback.
 
-    rclpy's sends a request, and then notes that it has. Where the thread that sends loses the
-    processor in between, the executor's drops the answer as unexpected: the goal is never
-    accepted, or its result never comes. And it takes one feedback message at a time, but the
-    result as soon as it is there, after which it drops the feedback that still waits: of exits
-    that answer in a burst the last ones.
+    rclpy's sends a request, and only then notes that it has. If the executor's thread takes the
+    answer in between, it drops it as unexpected: the goal is never accepted, or its result never
+    comes. It also takes one feedback message at a time, but the result as soon as it is there, and
+    then drops the feedback that still waits: that of the last exits, if they answer in a burst.
     """
 
-    # What is overridden, and the names with an underscore, are not public in rclpy; read in its
+    # What is overridden, and the names with an underscore, are not public in rclpy; see its
     # sources of Jazzy.
 
     def __init__(self, *arguments, **options):
-        self._asking = threading.Lock()  # first: an executor may execute what is being made
+        self._asking = threading.Lock()  # first: an executor may already serve what is being made
         super().__init__(*arguments, **options)
 
     def send_goal_async(self, *arguments, **options):
@@ -37,7 +36,7 @@ class ThreadedActionClient(ActionClient):
             return super()._cancel_goal_async(goal_handle)
 
     def take_data(self) -> dict:
-        """Take what has come; of feedback, all."""
+        """Take what has come, including all feedback."""
         data = super().take_data()
         feedback = [data.pop('feedback')] if 'feedback' in data else []
         if feedback or 'result' in data:
@@ -47,9 +46,9 @@ class ThreadedActionClient(ActionClient):
         return {'all feedback': feedback, **data}
 
     async def execute(self, taken_data: dict) -> None:
-        """Tell whoever waits for it: of feedback first, which was sent before the result."""
+        """Pass on what has come: feedback first, as it was sent before the result."""
         with self._asking:
-            pass  # whoever has asked has noted it by now
+            pass  # whoever has sent a request has noted it by now
         for message in taken_data.pop('all feedback'):
             await super().execute({'feedback': message})
         await super().execute(taken_data)

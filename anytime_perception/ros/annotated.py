@@ -23,8 +23,8 @@ def annotate(picture: np.ndarray, refinement: Refinement) -> np.ndarray:
     """
     Return `picture` (H, W, 3) uint8 RGB, scaled to a common width, with its answer on it.
 
-    Under the class and its probability: which exit answered, after what time; at the bottom, a bar
-    of how much of the budget (without one: of the computation) was used.
+    Below the class and its probability it says which exit answered, and after how long. A bar at
+    the bottom shows how much of the budget (without one: of the computation) was used.
     """
     height = max(1, round(picture.shape[0] * _WIDTH / picture.shape[1]))
     canvas = cv2.resize(np.ascontiguousarray(picture), (_WIDTH, height))
@@ -84,11 +84,11 @@ class Annotator:
                 (image, refinement), self._waiting = self._waiting, None
             try:
                 self._draw(image, refinement)
-            except Exception:  # of one picture; the next is drawn all the same
+            except Exception:  # with one picture; the next is drawn all the same
                 _logger.warning('a picture could not be annotated', exc_info=True)
 
     def _draw(self, image: Image | CompressedImage, refinement: Refinement) -> None:
-        # Decoded anew where it is compressed: the network may have taken a reduced one.
+        # Decoded anew if compressed: what the network took may be of reduced size.
         drawn = annotate(to_rgb(image, _WIDTH), refinement)
         message = Image(header=refinement.header, height=drawn.shape[0], width=drawn.shape[1],
                         encoding='rgb8', step=3 * drawn.shape[1])

@@ -1,4 +1,4 @@
-"""What is said of a model once, to whoever comes, for as long as it is loaded."""
+"""What is published once of a model, for all subscribers while it is loaded."""
 
 from anytime_perception import engine
 from anytime_perception.model import Model
@@ -25,7 +25,7 @@ class Announcement:
             self._publish(vision.LabelInfo, '~/label_info', vision.label_info(model, stamp))
 
     def withdraw(self) -> None:
-        """Say nothing any more to those who come."""
+        """Stop announcing the model to those who subscribe later."""
         while self._publishers:
             self._node.destroy_publisher(self._publishers.pop())
 

@@ -64,7 +64,7 @@ class ServiceCalls:
         """
         Return the response to `request`, within `timeout` seconds.
 
-        A request can be lost while the node is being found, or goes to what is left of one that
+        A request can be lost while the node is being discovered, or go to the remains of one that
         has just ended. So it is sent again twice a second, unless `repeat` is False because the
         node must not do it twice.
 
@@ -74,9 +74,9 @@ class ServiceCalls:
 
         """
         end = time.monotonic() + timeout
-        # Asked until it has answered once: to look at the graph each time costs, and misleads
-        # where another node of that name has just gone. (rclpy's wait_for_service looks every
-        # 0.25 s, which is longer than some can wait.)
+        # Only until it has answered once: looking at the graph takes time, and misleads where
+        # another node of that name has just gone. (rclpy's wait_for_service looks every 0.25 s,
+        # which is longer than some can wait.)
         while client not in self._answered and not client.service_is_ready():
             if time.monotonic() > end:
                 raise not_there(client)

@@ -23,7 +23,7 @@ _GREY = 114
 
 class Camera(Node):
     """
-    Publishes `image` (rgb8) at a steady rate; for pictures with `label`, the name of their folder.
+    Publishes `image` (rgb8) at a steady rate; for pictures also `label`, their folder's name.
 
     Pictures are shown in random order, videos again and again; each is scaled to the frame and
     centred.
@@ -50,10 +50,10 @@ class Camera(Node):
         self._shown: Iterator[tuple[np.ndarray, str]]
         if files:
             shown = self._pictures(source, files, seed)
-            self._shown = itertools.chain([next(shown)], shown)  # that none is one is said now
+            self._shown = itertools.chain([next(shown)], shown)  # fails now if none can be read
         else:
             self._shown = _again(source, film(source))  # draws none yet: a webcam's would be old
-        # As camera drivers do: an old frame is not worth sending again. Labels must all arrive.
+        # Best effort, as camera drivers: an old frame is not worth resending. Labels must arrive.
         self._images = self.create_publisher(Image, 'image', NEWEST)
         self._labels = self.create_publisher(Label, 'label', 100)
         self.create_timer(1 / rate, self._show)
@@ -61,7 +61,7 @@ class Camera(Node):
         self.get_logger().info(f'{what}, {self._size[0]}x{self._size[1]} at {rate:g} Hz')
 
     def close(self) -> None:
-        """Show nothing any more: a webcam is free then."""
+        """Stop showing pictures, which frees a webcam."""
         self._shown = iter(())
 
     def _pictures(self, source: str, files: list[Path],

@@ -14,16 +14,16 @@ from sensor_msgs.msg import CompressedImage, Image
 
 _MOST_GOALS = 16       # at once; each holds an image
 _RESULT_SECONDS = 10  # that a result is kept for its client
-_FEEDBACK = QoSProfile(depth=50)  # exits may answer in a burst, more of them than rclpy's 10
+_FEEDBACK = QoSProfile(depth=50)  # exits may answer in a burst of more than rclpy's 10
 
 
 class ClassifyAction:
     """
-    Serves ~/classify of a perception node, whose engine goals share with the cameras.
+    Serves ~/classify of a perception node; goals and cameras share its engine.
 
-    Goals are refined one after the other, the one with the earliest deadline first, and a camera's
-    image between two. Feedback is published by the engine's worker thread; the rest happens on the
-    executor's.
+    Goals are refined one after the other, the one with the earliest deadline first; between two
+    goals a camera's image has its turn. The engine's worker thread publishes feedback; the rest
+    happens on the executor's.
     """
 
     def __init__(self, node):

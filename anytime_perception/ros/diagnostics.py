@@ -17,11 +17,12 @@ class Diagnostics:
     """
     Publishes what a perception node has counted, and whether that is healthy.
 
-    Of several cameras each has a status of its own beside the node's, so that a robot's monitor
-    shows which one it is; they stay while the node is inactive, lest they be taken for stale.
+    If there are several cameras, each has a status of its own beside the node's, so that a robot's
+    monitor shows which one is unhealthy. These are published while the node is inactive, too, lest
+    they be taken for stale.
 
-    The timer runs on the steady clock, so that it does under paused simulation time, too. The node
-    has `engine` (None without), `active`, `trouble`, `intake`, `outputs` and `statistics`.
+    The timer runs on the steady clock, so also while simulation time is paused. The node has
+    `engine` (None without), `active`, `trouble`, `intake`, `outputs` and `statistics`.
     """
 
     def __init__(self, node, steady_clock):
@@ -31,7 +32,7 @@ class Diagnostics:
         node.create_timer(_SECONDS, self.publish, clock=steady_clock)
 
     def publish(self) -> None:
-        """Publish the state of now."""
+        """Publish the current state."""
         node, statistics = self._node, self._node.statistics
         statuses = [self._status('images', self._health(statistics), self._values(statistics))]
         self._topics = node.intake.topics or self._topics
@@ -96,7 +97,7 @@ class Diagnostics:
         return self._compare_with_limits(statistics)
 
     def _compare_with_limits(self, statistics: Statistics) -> tuple[bytes, str]:
-        """Return the worst level that a limit is exceeded at, and what exceeds one."""
+        """Return the worst level at which a limit is exceeded, and what exceeds one."""
         age, memory = statistics.age(0.5) * 1e3, _memory_mb()
         measures = {
             'bad': (statistics.dropped_share, 'of the images were dropped as unusable'),

@@ -1,4 +1,4 @@
-"""What fails because ROS 2 has ended: no failure at all."""
+"""Failures that only mean that ROS 2 has ended, and are none."""
 
 from collections.abc import Iterator
 import contextlib
@@ -9,10 +9,9 @@ from rclpy.context import Context
 @contextlib.contextmanager
 def unless_ended(context: Context) -> Iterator[None]:
     """
-    Leave the block quietly where it fails and `context` has ended.
+    Suppress what the block raises if `context` has ended.
 
-    Ctrl-C shuts the context down under the feet of the threads that publish; there is nobody to
-    tell then.
+    Ctrl-C shuts the context down while threads still publish; then there is nobody to tell.
     """
     try:
         yield

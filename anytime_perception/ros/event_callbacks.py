@@ -1,4 +1,4 @@
-"""What rclpy calls when the middleware has something to tell, from where each release has it."""
+"""rclpy's class of callbacks for events of the middleware, from where each release has it."""
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -7,6 +7,6 @@ except ImportError:  # Humble
 
 __all__ = ['NO_EVENTS', 'SubscriptionEventCallbacks', 'UnsupportedEventTypeError']
 
-# For a subscription that is destroyed on another thread than the executor's, which may be about
-# to wait for its events and ends with an error then.
+# Without event callbacks, for a subscription that is destroyed on another thread than the
+# executor's: that may be about to wait for the events, and would end with an error.
 NO_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)

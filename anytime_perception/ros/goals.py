@@ -25,8 +25,8 @@ class Goals:
 
     Attributes
     ----------
-    announced: how often the node has announced a model. It does so anew after it was started
-        again, and then knows nothing of the goals before.
+    announced: how often the node has announced a model. It does so again when it was restarted,
+        and then knows nothing of earlier goals.
 
     """
 
@@ -43,8 +43,8 @@ class Goals:
         """
         Let go of the node.
 
-        An executor may be about to wait for the client, and would end with an error if that were
-        destroyed (as ActionClient.destroy does): it goes when nobody holds it any more.
+        The client is not destroyed here (as by ActionClient.destroy), because an executor that is
+        about to wait for it would end with an error. It goes when nobody holds it any more.
         """
         self._node.remove_waitable(self._client)
         del self._client
@@ -52,7 +52,7 @@ class Goals:
     def classify(self, goal: Classify.Goal, seconds: float,
                  on_refinement: Callable[[Refinement], None] | None,
                  stop: threading.Event | None) -> Refinement:
-        """Return the answer to a goal that takes `seconds`; see `AnytimeClient.classify`."""
+        """Return the answer to a goal of `seconds`; see `AnytimeClient.classify`."""
         if not self._client.wait_for_server(timeout_sec=self._timeout):
             raise PerceptionError(f'there is no node {self._name!r}; is it running?')
         feedback = None if on_refinement is None else \
@@ -68,14 +68,14 @@ class Goals:
         if not handle.accepted:
             raise PerceptionError(f'{self._name} rejected the image; its log says why')
         result = self._wait_for_result(handle, seconds, stop)
-        # A refinement that others should follow is what was there when the computation failed.
+        # A refinement that is not final was the newest when the computation failed.
         if not result.success or result.refinement.status == Refinement.REFINING:
             raise PerceptionError(result.message or f'{self._name} knows nothing of the image')
         return result.refinement
 
     def _wait_for_result(self, handle: ClientGoalHandle, seconds: float,
                          stop: threading.Event | None) -> Classify.Result:
-        """Return a goal's result; cancel the goal when `stop` is set, or where none comes."""
+        """Return a goal's result; cancel the goal when `stop` is set, or if no result comes."""
         future, done = handle.get_result_async(), threading.Event()
         future.add_done_callback(lambda _future: done.set())
         seen = looked = time.monotonic()
@@ -89,7 +89,7 @@ class Goals:
             if now > looked + _LOOK_SECONDS:
                 looked = now
                 # A server may look incomplete for a moment while others of its name come and go.
-                # One that announces a model anew has forgotten the goal, or ended it before.
+                # One that announces a model again has forgotten the goal, or ended it before.
                 again = 0 < announced < self.announced
                 seen = now if self._client.server_is_ready() and not again else seen
             if now > min(end, seen + self._timeout):

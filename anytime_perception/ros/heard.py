@@ -1,4 +1,4 @@
-"""What a planner hears of its perception node and of the camera, on its scorecard and in rows."""
+"""What a planner hears of the perception node and the camera: its scorecard and printed rows."""
 
 import math
 import os
@@ -39,14 +39,14 @@ class Heard:
         self.health: dict[str, str] = {}
         self._logger = node.get_logger()
         self._perception = perception
-        # Under which its health is published: the name in full, without the first slash.
+        # The name of its diagnostics: the full name, without the first slash.
         self._health_name = f'{node.resolve_topic_name(perception).lstrip("/")}: images'
         self._last_row = 0.0
         node.create_subscription(Label, 'label', self._take_label, 100)
         node.create_subscription(DiagnosticArray, '/diagnostics', self.take_diagnostics, 10)
 
     def begin(self, info: ModelInfo) -> Scorecard:
-        """Keep score of the answers of this model, on what is returned."""
+        """Keep score of the answers of this model; return the scorecard."""
         self.scorecard = Scorecard(info.class_ids, len(info.exits))
         _print_row('budget ms', 'exit', 'answer', 'truth', 'conf.', 'ms', 'why it is the last')
         return self.scorecard
@@ -83,7 +83,7 @@ class Heard:
 
 
 def place(refinement: Refinement) -> tuple[int, int, int]:
-    """Return what refinements are in order by: the stamp of the image, and the exit."""
+    """Return what refinements are ordered by: the stamp of the image, then the exit."""
     return (*_key(refinement.header), refinement.exit_index)
 
 

@@ -9,7 +9,7 @@ _LARGE = 'defaults of Fast DDS (see docs/large_images.md: both processes need it
 
 
 def incompatible(name: str, kind: QoSPolicyKind) -> str:
-    """Return what to do where a policy of a publisher of the topic `name` is too little."""
+    """Return what to do if a publisher of the topic `name` offers too little of a QoS policy."""
     policy = qos_policy_name_from_kind(kind)
     advice = ('set the parameter reliability to match or best_effort, or give the camera the QoS '
               'reliable' if kind == QoSPolicyKind.RELIABILITY else
@@ -20,7 +20,7 @@ def incompatible(name: str, kind: QoSPolicyKind) -> str:
 
 
 def refused(name: str, transport: str, error: Exception) -> str:
-    """Return what to do where the middleware makes no subscription to the topic `name`."""
+    """Return what to do if the middleware refuses a subscription to the topic `name`."""
     return (f'{name} cannot be received as {transport} images at present ({error}); where another '
             'node in this process has that topic with another type, give it a process of its own')
 
@@ -35,9 +35,9 @@ def losses(name: str, lost: int, sent: int) -> str:
 def silence(node: Node, topic: str, transport: str, carried: set[str],
             seconds: float) -> tuple[str, str]:
     """
-    Return why no image may have come for `seconds`, in a word of `SILENCE`, and what to do.
+    Return why no image may have come for `seconds`, as a word of `SILENCE`, and what to do.
 
-    `carried` are the types of message that `topic`, as the node calls it, has publishers of.
+    `topic` is as the node calls it; `carried` are the message types that it has publishers of.
     """
     name = node.resolve_topic_name(topic)
     if not carried:

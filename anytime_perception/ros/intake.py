@@ -25,7 +25,7 @@ class ImageIntake:
     wanted: whether anybody listens; asked in `watch` where the parameter `lazy` is set.
     paused: called when no images are received any more, because nobody listens.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
-    over: called with kinds of warnings and a text, when what they say is over.
+    over: called with kinds of warnings and a text, when what was warned of is over.
 
     Attributes
     ----------
@@ -69,18 +69,18 @@ class ImageIntake:
         self.topics = tuple(self._node.get_parameter('image_topics').value) or ('image',)
         for topic in self.topics:
             _check_name(self._node, topic)
-        # Also where nobody wants answers yet: what is wrong with a subscription shows now, and
-        # not when the node is long at work.
+        # Also if nobody wants answers yet, so that what is wrong with a subscription shows now,
+        # and not when somebody relies on the node.
         self._subscribe()
         self.watch()
 
     def stop(self) -> None:
-        """Receive nothing any more."""
+        """Stop receiving images."""
         self.topics = ()
         self._close()
 
     def watch(self) -> None:
-        """Suit the subscriptions to who publishes and listens now; call it every now and then."""
+        """Adapt the subscriptions to who publishes and listens now; to be called regularly."""
         if self._node.get_parameter('lazy').value and not self._wanted():
             if self._received:
                 self._close()

@@ -8,14 +8,14 @@ from ament_index_python.packages import get_package_share_directory
 
 def large_images(environment: Mapping[str, str]) -> dict[str, str]:
     """
-    Return the settings that large images need, without those that `environment` has.
+    Return the settings that large images need and `environment` does not have yet.
 
     They give Fast DDS a shared-memory segment that camera images fit in, and let the C library
     keep the memory of an image for the next one. The variables must be set before the process
     starts.
 
-    Where `environment` chooses the transports of Fast DDS (FASTDDS_BUILTIN_TRANSPORTS, as for
-    containers that share no memory), there is no profile, which would override them.
+    If `environment` chooses the transports of Fast DDS (FASTDDS_BUILTIN_TRANSPORTS, as for
+    containers that share no memory), no profile is among them: it would override that choice.
     """
     profile = str(Path(get_package_share_directory('anytime_perception'), 'config', 'fastdds.xml'))
     settings = {

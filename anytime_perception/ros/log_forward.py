@@ -9,7 +9,7 @@ class LogForward(logging.Handler):
     """
     Passes warnings and errors of this package's Python loggers on to a node's logger.
 
-    These are the whole process's: of several nodes in one process, each logs what all engines say.
+    These loggers are the whole process's: each of several nodes in it logs what all engines say.
     """
 
     def __init__(self, logger: RcutilsLogger):
@@ -19,7 +19,7 @@ class LogForward(logging.Handler):
         self._source.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log a record. One call per severity: rclpy lets no line of code log at two."""
+        """Log a record. One call per severity: in rclpy a line of code can log at one only."""
         try:
             text = self.format(record)
             if record.levelno >= logging.ERROR:
@@ -30,6 +30,6 @@ class LogForward(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Pass nothing on any more."""
+        """Stop passing records on."""
         self._source.removeHandler(self)
         super().close()

@@ -1,4 +1,4 @@
-"""What is worth a line in the log, and no second one."""
+"""Logging what is worth one line, once."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ class LogOnce:
         self._logger = logger
         self._said: set[str] = set()
 
-    # One call per severity: rclpy lets no line of code log at two.
+    # One call per severity: in rclpy a line of code can log at one only.
 
     def warning(self, kind: str, text: str) -> None:
         """Warn, unless something of this kind was said before."""
@@ -25,13 +25,13 @@ class LogOnce:
             self._logger.error(text)
 
     def over(self, kinds: Iterable[str], text: str) -> None:
-        """Say that something of these kinds is over, if it was said; it may be said once more."""
+        """If these kinds were logged, log that they are over; they may then be logged again."""
         if not self._said.isdisjoint(kinds):
             self._said.difference_update(kinds)
             self._logger.info(text)
 
     def forget(self) -> None:
-        """Begin anew: everything may be said once more."""
+        """Begin anew: everything may be logged once more."""
         self._said.clear()
 
     def _is_first(self, kind: str) -> bool:

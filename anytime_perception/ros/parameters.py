@@ -146,8 +146,8 @@ PARAMETERS: dict[str, Spec] = {
         'none.',
         Read.CONFIGURED),
     'error_silence_s': Spec(
-        5.0, '/diagnostics: ERROR after that long without an image on one of the topics, of which '
-        'the log says why it may be, or without an answer to one that was begun.',
+        5.0, '/diagnostics: ERROR if for that long no image has come on one of the topics (the '
+        'log gives likely reasons), or an image that was begun has got no answer.',
         minimum=0, above=True),
     'warn_rate_hz': Spec(
         0.0, '/diagnostics: WARN below that many images a second.', minimum=0),

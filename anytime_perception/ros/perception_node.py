@@ -44,7 +44,7 @@ class PerceptionNode(LifecycleNode):
     active: whether images are taken.
     trouble: why the last transition failed, empty if it did not.
     statistics: since activation.
-    log_once: for what is worth a line once an activation.
+    log_once: for what is worth one line in each activation.
     intake, outputs: the camera topics, and what is published.
     speed: the budget that the robot's speed allows.
 
@@ -108,7 +108,7 @@ class PerceptionNode(LifecycleNode):
         return self._transition('shut down', self._end)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free what a transition that failed halfway has left; the node is unconfigured then."""
+        """Free what a failed transition has left; the node is unconfigured then."""
         return self._attempt('free what is left', self._end)
 
     def close(self) -> None:
@@ -132,9 +132,9 @@ class PerceptionNode(LifecycleNode):
     def _attempt(self, what: str, do: Callable[[], None],
                  undo: Callable[[], None] | None = None) -> TransitionCallbackReturn:
         """
-        Do a transition; say why where it fails: rclpy would swallow the reason.
+        Do a transition; if it fails, say why, which rclpy would not, and undo it.
 
-        It is undone then. One that can't be is an ERROR, for `on_error`.
+        If it can't be undone, that is an ERROR, for `on_error`.
         """
         try:
             do()
@@ -173,8 +173,8 @@ class PerceptionNode(LifecycleNode):
             f'{model.name} on {self.engine.device} ({self.engine.runner}): {len(profile.median)} '
             f'exits, the first after {profile.median[0] * 1e3:.1f} ms, the last after '
             f'{profile.median[-1] * 1e3:.1f} ms')
-        # A full garbage collection would look at all that PyTorch made, and stop everything for
-        # 200 ms. What is there by now stays.
+        # A full garbage collection would look at all objects of PyTorch, and stop everything for
+        # 200 ms. Those that are there by now stay.
         gc.collect()
         gc.freeze()
 
@@ -199,7 +199,7 @@ class PerceptionNode(LifecycleNode):
             self.intake.stop()
             self.speed.stop()
             if self.engine is not None:
-                self.engine.reset()  # what it ends with is published
+                self.engine.reset()  # publishes the final answer
         finally:
             self.active = False
         self._action.stop()

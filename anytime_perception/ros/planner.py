@@ -23,9 +23,9 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-# Of the way from the quickest budget to the most generous one that is tried.
+# Fractions of the way from the shortest budget to the longest one that is tried.
 _SHARES = (0, 0.2, 0.4, 0.7, 1)
-_TURN_SECONDS = 4.0  # about as long a budget holds, before the next one has its turn
+_TURN_SECONDS = 4.0  # for which a budget holds, about, before the next one has its turn
 _PATIENCE_SECONDS = 5.0  # for a model, without a word
 
 
@@ -90,7 +90,7 @@ class Planner(Node):
         turn = self._seconds / count / rounds
         end = time.monotonic() + turn
         try:
-            # Without a budget first: what the exits take then says which budgets are of interest.
+            # First without a budget: how long the exits take says which budgets are of interest.
             self._try_budget(math.inf, end, stop)
             budgets = [*(self._budgets or self._spread_budgets(info.exits)), math.inf]
             for budget_ms in (budgets * rounds)[:-1]:
@@ -101,7 +101,7 @@ class Planner(Node):
             self._write_summary()
 
     def _spread_budgets(self, exits: Sequence[ExitInfo]) -> list[float]:
-        """Return budgets from about the first exit to more than the last."""
+        """Return budgets from about the first exit's time to more than the last's."""
         elapsed_ms = self._scorecard.elapsed_ms
         first = elapsed_ms(0, 0.99) or exits[0].latency_p99_ms
         last = elapsed_ms(len(exits) - 1, 0.9) or exits[-1].latency_p99_ms
@@ -158,7 +158,7 @@ class Planner(Node):
 
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[None]:
-    """Say which file it is that can't be written."""
+    """Name the file in the error if it can't be written."""
     try:
         yield
     except OSError as error:

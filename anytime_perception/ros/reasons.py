@@ -1,4 +1,4 @@
-"""Why a budget, the engine or the node cannot be counted on: sentences for people."""
+"""Why a budget, the engine or the node is not to be relied on: sentences for people."""
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
@@ -8,8 +8,8 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
     """
     Return why `budget_ms` is no budget for this model on this device; empty if it is.
 
-    One that is too short only at present is a budget: it must not depend on one slow image what
-    the node accepts.
+    A budget that is too short only at present is accepted: what the node accepts must not depend
+    on one slow image.
     """
     if reason := parameters.reason_against('budget_ms', budget_ms):
         return reason
@@ -20,20 +20,20 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
 
 
 def why_not_active(node) -> str:
-    """Return why a node that is not active is not, or what to do; it has `trouble`."""
+    """Return why `node`, which has `trouble`, is not active, or what to do."""
     return (f'the node is not active: {node.trouble}' if node.trouble else
             'the node is not active; activate it first')
 
 
 def why_given_up(running: engine.AnytimeEngine) -> str:
-    """Return why the engine answers nothing any more, and what to do; empty if it does."""
+    """Return why the engine has stopped answering, and what to do; empty if it has not."""
     return '' if running.failure is None else (
         f'the network failed again and again: {running.failure!r}; clean up and configure to try '
         'anew')
 
 
 def doubt(running: engine.AnytimeEngine, budget_ms: float) -> str:
-    """Return what speaks against relying on `budget_ms` at present; empty if nothing does."""
+    """Return why `budget_ms` may not be kept at present; empty if it may."""
     if running.profile.exit_within(budget_ms / 1e3) is not None:
         return ''
     return (f'a budget of {budget_ms:g} ms is shorter than the first exit, which takes up to '

@@ -23,8 +23,8 @@ class Scorecard:
     """
     Collects refinements, truths and service latencies, and sums them up.
 
-    Images are told apart by a key of the caller's, such as their stamp. Summing up may happen
-    while another thread adds.
+    The caller tells images apart by a key, such as their stamp. One thread may sum up while
+    another adds.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class Scorecard:
         self.older_than_published = 0
 
     def add_truth(self, key, class_id: str) -> None:
-        """Note what image `key` really shows; ignored where the model does not know that class."""
+        """Note what image `key` really shows; ignored if the model does not know that class."""
         self.shown += 1
         if class_id in self._class_ids:
             self._truths[key] = class_id
 
     def truth(self, key) -> str | None:
-        """Return what image `key` really shows, None where nobody said."""
+        """Return what image `key` really shows, None if nobody has said."""
         return self._truths.get(key)
 
     def add_refinement(self, key, exit_index: int, answer: str, elapsed_ms: float,
@@ -100,8 +100,8 @@ class Scorecard:
 
     def _items(self) -> list[tuple]:
         """Return the images so far, by key."""
-        # A list of the keys is made in one go. One of the items is not: a garbage collection may
-        # come between the pairs, and with it the other thread.
+        # A list of the keys is made in one go. A list of the items is not: garbage collection may
+        # run between the pairs, and let the other thread run.
         return [(key, self._images[key]) for key in list(self._images)]
 
     def _refined_to_the_end(self) -> dict:

@@ -13,7 +13,7 @@ try:
 except ImportError:
     Odometry = None
 
-_STALE = 1.0     # seconds after which a speed is not believed any more
+_STALE = 1.0     # seconds after which a speed is too old
 _PATIENCE = 5.0  # seconds without a speed before that is worth a word
 
 
@@ -58,7 +58,7 @@ class SpeedBudget:
     ----------
     node: that listens.
     steady_clock: on which a speed becomes old.
-    changed: called when there is a new speed, and when the last one is believed no more.
+    changed: called when there is a new speed, and when the last one becomes too old.
     warn: called with the kind of a warning and its text; is expected to say each kind once.
 
     """
@@ -77,7 +77,7 @@ class SpeedBudget:
         self._stale = None  # a timer, while there is a table
 
     def start(self, table: str) -> None:
-        """Begin to listen, if there is a table, written as for `speed_table`."""
+        """Begin to listen if there is a `table`, a text as for `speed_table`."""
         self._table = speed_table(table)
         if not self._table:
             return
@@ -91,7 +91,7 @@ class SpeedBudget:
                 NEWEST))
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         if self._stale is not None:
@@ -99,7 +99,7 @@ class SpeedBudget:
         self._stale, self._subscriptions, self._table = None, [], []
 
     def watch(self) -> None:
-        """Complain where no speed comes; call it every now and then."""
+        """Warn if no speed comes; to be called regularly."""
         if self._table and time.monotonic() > max(self._heard, self._started) + _PATIENCE:
             topics = ' and '.join(subscription.topic_name for subscription in self._subscriptions)
             self._warn('no speed', f'speed_budgets is set, but no speed has come for '

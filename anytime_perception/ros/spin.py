@@ -42,9 +42,9 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     Make a node and serve it on a single thread until Ctrl-C, SIGTERM or rclpy's shutdown.
 
-    A node with a `close` method has it called before it is destroyed. Returns the exit status: 1,
-    and one line on stderr, if ROS 2 can't be initialised, or the node can't be made of the
-    parameters that it was given, or raises CannotGoOn.
+    If the node has a `close` method, that is called before it is destroyed. Returns the exit
+    status: 1, with one line on stderr, if ROS 2 can't be initialised, or the node can't be made
+    with the parameters that it was given, or raises CannotGoOn.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
@@ -69,7 +69,7 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     except Exception:
         if rclpy.ok():
             raise
-        # Told to stop while the node was being made, of a context that is gone.
+        # Told to stop while the node was being made: the context is gone.
     finally:
         # A second Ctrl-C would cut the clean-up short and leave shared memory behind.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -91,8 +91,8 @@ def serving(node: Node) -> Iterator[Node]:
     """
     Serve `node` on a thread of its own for as long as the context lasts; then destroy it.
 
-    What a callback raises ends that, as it ends `rclpy.spin`: it is logged at once, and raised
-    where the context ends.
+    What a callback raises ends that, as it ends `rclpy.spin`: it is logged at once, and raised at
+    the end of the `with` block.
     """
     executor = SingleThreadedExecutor()
     executor.add_node(node)

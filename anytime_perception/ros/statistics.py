@@ -8,22 +8,22 @@ import threading
 from anytime_perception import engine
 import numpy as np
 
-_WINDOW = 200  # images, or preemptions, that quantiles and shares are of
-_FEWEST = 20   # images that shares are of: of the first images, one is not all
+_WINDOW = 200  # images, or preemptions, over which quantiles and shares are taken
+_FEWEST = 20   # images by which shares are divided at least, lest one of the first few is all
 
 
 class Statistics:
     """
     Counts of one node since it was activated.
 
-    The executor's thread counts arrivals and preemptions, the worker starts; either counts answers
-    and what is dropped.
-    `counts` are the engine's, which alone knows what images were replaced.
+    The executor's thread counts arrivals and preemptions, the worker's counts starts; both count
+    answers and what is dropped. `counts` are the engine's, which alone knows which images were
+    replaced.
 
     Attributes
     ----------
     received_on: images that arrived, bad ones included, by topic.
-    lost: images that were lost on the way, where the middleware tells.
+    lost: images that were lost on the way, as far as the middleware tells.
     bad: number of images dropped as unusable, by reason.
     started: images that work was begun on.
     stale: images that were older than a camera period when they were started.
@@ -57,8 +57,8 @@ class Statistics:
         self._arrivals: dict[str, collections.deque[float]] = {}
         self._ages: collections.deque[float] = collections.deque(maxlen=_WINDOW)
         self._spent: collections.deque[float] = collections.deque([0.0], maxlen=_WINDOW)
-        # Of each of the last images: how many had been dropped and replaced when it came, and lost
-        # when the one before it did.
+        # For each of the last images: how many had been dropped and replaced when it came, and how
+        # many lost when the one before it came.
         self._gone_before: collections.deque[tuple[int, int, int]] = collections.deque(
             maxlen=_WINDOW)
         self._misses: collections.deque[bool] = collections.deque(maxlen=_WINDOW)
@@ -93,7 +93,7 @@ class Statistics:
             self.bad[kind] += 1
 
     def count_start(self, topic: str, age: float, waited: float) -> None:
-        """Count the start of an image that was `age` old when it came, and `waited` since."""
+        """Count the start of an image that was `age` old when it came, and has `waited` since."""
         self.started += 1
         age = waited + (max(age, 0.0) if not math.isnan(age) else 0.0)
         self.oldest_start = max(self.oldest_start, age)
@@ -101,7 +101,7 @@ class Statistics:
 
     def count_refinement(self, refinement: engine.Refinement, *, fresh: bool) -> None:
         """
-        Count an answer, and with the last one how the image ended.
+        Count an answer; if it is the last, also count how the image ended.
 
         `fresh` is False where the last repeats the answer before.
         """
@@ -112,7 +112,7 @@ class Statistics:
         with self._lock:
             self.exits[refinement.exit_index] += 1
             if math.isfinite(refinement.budget):
-                # Said again, it was in time; the budget may have been cut since.
+                # An answer that is only repeated was in time; the budget may have been cut since.
                 missed = fresh and refinement.elapsed > refinement.budget
                 self.budgeted += 1
                 self.missed += missed
@@ -144,7 +144,7 @@ class Statistics:
         return min(self.rates(at).values(), default=math.nan)
 
     def forget_arrivals(self) -> None:
-        """Begin anew with rates: nobody has listened to the cameras for a while."""
+        """Begin rates anew, after a while in which the cameras were not listened to."""
         self._arrivals.clear()
 
     def period_of(self, topics: Iterable[str], at: float) -> float:
@@ -199,11 +199,11 @@ class Statistics:
         return self._share(lost, lost)
 
     def _since(self, number: int, index: int) -> int:
-        """Return how many of `number` came since the first of the last images did."""
+        """Return how many of `number` came after the first of the last images."""
         return number - (self._gone_before[0][index] if self._gone_before else 0)
 
     def _share(self, number: int, more: int = 0) -> float:
-        """Return how many of the last images, and of `more`, `number` is."""
+        """Return `number` as a share of the last images and `more` others."""
         return min(1.0, number / max(len(self._gone_before) + more, _FEWEST))
 
     def age(self, q: float) -> float:
@@ -215,7 +215,7 @@ class Statistics:
         return _quantile(self._spent, q)
 
     def preempt(self, q: float) -> float:
-        """Return a quantile of the time in which the last preempts were served; NaN before."""
+        """Return a quantile of the times of the last preempt requests; NaN without any."""
         return _quantile(self._preempts, q)
 
     def elapsed(self, exit_index: int) -> float:

@@ -1,4 +1,4 @@
-"""When what happened to an image."""
+"""What happened to an image, and when."""
 
 import time
 
@@ -10,7 +10,7 @@ from std_msgs.msg import Header
 
 class ImageTrace:
     """
-    The times of one image, filled in as it goes its way; it is the tag of its refinements.
+    The times of one image, filled in on its way; it is the tag of its refinements.
 
     Attributes
     ----------
@@ -37,11 +37,11 @@ class ImageTrace:
         self._started = time.monotonic() - self._arrival
 
     def decoded(self) -> None:
-        """Note that the picture is there."""
+        """Note that the picture is decoded."""
         self._decoded = time.monotonic() - self._arrival
 
     def is_fresh(self, refinement: engine.Refinement) -> bool:
-        """Return whether this is an exit's answer, not yet noted, and not the one before again."""
+        """Return whether this is a new answer, neither noted yet nor repeated from before."""
         return refinement.exit_index >= len(self._exits)
 
     def answered(self, refinement: engine.Refinement) -> bool:

@@ -18,7 +18,7 @@ class TraceFile:
     """
     Traces as CSV, a line for each image; opened anew, so it holds one run.
 
-    Lines are written by a thread of its own: a disk that stalls must not stall the answers.
+    A separate thread writes the lines: a disk that stalls must not stall the answers.
     """
 
     COLUMNS = ('stamp', 'frame_id', 'image_topic', 'age_ms', 'start_ms', 'decoded_ms', 'exits',
@@ -70,5 +70,5 @@ class TraceFile:
 def _expanded(path: str) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError as error:  # of a user that is not there
+    except RuntimeError as error:  # ~user of an unknown user
         raise ValueError(f'trace_file is {path!r}: {error}') from error

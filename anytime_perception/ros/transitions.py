@@ -1,4 +1,4 @@
-"""Requests for transitions that the node's state does not allow are refused, and end nothing."""
+"""Refusing transitions that the node's state does not allow, which would end it otherwise."""
 
 from lifecycle_msgs.srv import ChangeState
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -7,10 +7,10 @@ from rclpy.lifecycle import LifecycleNode
 
 def refuse_wrong_transitions(node: LifecycleNode) -> None:
     """
-    Have ~/change_state answer false where rclpy raises, which would end the executor.
+    Have ~/change_state answer false where rclpy would raise and so end the executor.
 
-    A second configure is enough for that, as Nav2's lifecycle manager asks for it of a node that
-    has configured itself.
+    A second configure is enough for that: Nav2's lifecycle manager asks for one if the node has
+    configured itself.
     """
     # Not a public name of rclpy's; read in its sources of Jazzy and Kilted.
     service = node._service_change_state

@@ -16,7 +16,7 @@ def classification(refinement: Refinement, header: Header, classes: Sequence[int
     """
     Return what a refinement says of `classes` as vision_msgs/Classification.
 
-    Classes are their numbers in the model, whose names ~/label_info tells.
+    Classes are given by their numbers in the model; ~/label_info has their names.
     """
     return Classification(header=header, results=[
         ObjectHypothesis(class_id=str(number), score=float(refinement.probabilities[number]))

@@ -52,7 +52,7 @@ def test_a_runner_that_answers_otherwise_than_torch_is_not_taken(network, monkey
     monkeypatch.setattr(module.OpenvinoRunner, 'run', run_wrong)
     with AnytimeEngine(network) as engine:
         assert engine.runner == 'torch'
-    with pytest.raises(RunnerError, match='not those of torch'):
+    with pytest.raises(RunnerError, match='differ from those of torch'):
         AnytimeEngine(network, runner='openvino')
 
 
