@@ -5,6 +5,7 @@ import math
 import time
 
 from anytime_perception import engine
+from anytime_perception.images.region import Region
 from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
@@ -20,10 +21,16 @@ class CameraImages:
     `take` is called on the executor's thread and only stores the image; the engine's worker does
     the rest. The node has `engine`, `outputs`, `statistics` and `log_once`. An image is counted
     where its arrival was, also if it ends after the node was deactivated and activated again.
+
+    Attributes
+    ----------
+    region: the part of every picture that the network sees.
+
     """
 
     def __init__(self, node):
         self._node = node
+        self.region = Region()
 
     def take(self, topic: str, message: Image | CompressedImage) -> None:
         """Hand a message to the engine, or count why that can't be."""
@@ -68,7 +75,8 @@ class CameraImages:
                 trace: ImageTrace, size: int):
         trace.started()
         statistics.count_start(topic, trace.age, trace.waited)
-        picture = to_rgb(message, size)
+        region = self.region  # another thread may change it
+        picture = region.crop(to_rgb(message, region.least(size)))
         if self._node.outputs.keeps_pictures:
             trace.image = message
         trace.decoded()

@@ -100,6 +100,10 @@ PARAMETERS: dict[str, Spec] = {
         'match', 'Type of the image topics: raw (sensor_msgs/Image), compressed '
         '(sensor_msgs/CompressedImage), or match: for each topic the one that it carries, raw '
         'before anybody publishes.', Read.ACTIVATED, choices=('match', 'raw', 'compressed')),
+    'region': Spec(
+        '', 'Part of every camera picture that the network sees, as left, top, width and height '
+        'in shares of the picture: 0, 0.25, 1, 0.5 is the middle half of its height. The network '
+        'sees the largest centred square of this part. Empty: of the whole picture.'),
     'reliability': Spec(
         'match', 'QoS reliability of the image subscription. match: reliable while every '
         'publisher is, else best_effort, which receives from every publisher; it follows '

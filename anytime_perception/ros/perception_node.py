@@ -45,7 +45,7 @@ class PerceptionNode(LifecycleNode):
     trouble: why the last transition failed, empty if it did not.
     statistics: since activation.
     log_once: for what is worth one line in each activation.
-    intake, outputs: the camera topics, and what is published.
+    intake, images, outputs: the camera topics, their images, and what is published.
     speed: the budget that the robot's speed allows.
 
     """
@@ -67,8 +67,9 @@ class PerceptionNode(LifecycleNode):
         self._action = ClassifyAction(self)
         self.speed = SpeedBudget(
             self, steady, self._settings.apply_budget, self.log_once.warning)
+        self.images = CameraImages(self)
         self.intake = ImageIntake(
-            self, CameraImages(self).take,
+            self, self.images.take,
             lambda number: self.statistics.count_lost(number), self.outputs.wanted,
             lambda: self.statistics.forget_arrivals(), self.log_once.warning, self.log_once.over)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)

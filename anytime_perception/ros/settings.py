@@ -1,5 +1,8 @@
 """A change of a parameter: refused with the reason, or made to take effect."""
 
+from collections.abc import Callable
+
+from anytime_perception.images.region import Region
 from anytime_perception.ros import parameters
 from anytime_perception.ros.parameters import Read
 from anytime_perception.ros.reasons import why_not
@@ -7,12 +10,16 @@ from anytime_perception.ros.speed import speed_table
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+# What parameters that are texts are read by; it raises ValueError for what it can't read.
+_PARSED: dict[str, Callable[[str], object]] = {
+    'region': Region.parse, 'speed_budgets': speed_table}
+
 
 class Settings:
     """
     The parameters of a perception node.
 
-    The node has `engine` (None without), `active`, `outputs` and `speed`.
+    The node has `engine` (None without), `active`, `images`, `outputs` and `speed`.
     """
 
     def __init__(self, node):
@@ -37,7 +44,8 @@ class Settings:
         for name in parameters.PARAMETERS:
             if reason := parameters.reason_against(name, self._value(name)):
                 raise ValueError(reason)
-        speed_table(self._value('speed_budgets'))
+        for name, parse in _PARSED.items():
+            parse(self._value(name))
 
     def apply(self) -> None:
         """Make every live parameter take effect."""
@@ -73,9 +81,9 @@ class Settings:
             return f'{change.name} is read when the node is activated; deactivate it first'
         if change.name == 'budget_ms':
             return why_not(self._node.engine, change.value)
-        if change.name == 'speed_budgets':
+        if parse := _PARSED.get(change.name):
             try:
-                speed_table(change.value)
+                parse(change.value)
             except ValueError as error:
                 return str(error)
         return parameters.reason_against(change.name, change.value)
@@ -83,7 +91,9 @@ class Settings:
     def _apply(self, name: str, value) -> None:
         """Make a live parameter take effect; others are read when they are needed."""
         outputs, engine = self._node.outputs, self._node.engine
-        if name == 'top_k':
+        if name == 'region':
+            self._node.images.region = Region.parse(value)
+        elif name == 'top_k':
             outputs.top_k = value
         elif name == 'publish':
             outputs.rate = value

@@ -21,8 +21,8 @@ from lifecycle_msgs.srv import ChangeState
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from served import (change_state, CLASS_IDS, finals, hold, image_message, NAME, say_latencies,
-                    send, state, wait_for, WAIT_SECONDS)
+from served import (change_state, CLASS_IDS, compressed_message, finals, hold, image_message, NAME,
+                    say_latencies, send, state, wait_for, WAIT_SECONDS)
 
 
 def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
@@ -47,6 +47,28 @@ def test_an_image_is_refined_exit_by_exit(perception, client, model_path):
         assert message.exit_count == len(expected) and math.isinf(message.budget_ms)
     elapsed = [m.elapsed_ms for m in heard]
     assert elapsed == sorted(elapsed)
+
+
+@pytest.mark.parametrize('kind', ['raw', 'compressed'])
+def test_the_network_sees_the_region_of_each_picture(perception, client, model_path, kind):
+    node = perception(region='0.5, 0, 0.5, 1', image_transport=kind)
+    heard = client.listen(Refinement, f'{NAME}/refinements')
+    with engine.AnytimeEngine(model_file.load(model_path)) as reference:
+        for stamp, (text, seen) in enumerate({
+                'at start': (slice(None), slice(10, 20)), '': (slice(None), slice(None)),
+                '0, 0.25, 1, 0.5': (slice(3, 9), slice(None))}.items(), start=1):
+            if text != 'at start':
+                assert node.set_parameters([Parameter('region', value=text)])[0].successful
+            message, pixels = image_message(stamp=stamp)
+            if kind == 'compressed':
+                header = message.header
+                message = compressed_message(cv2.imencode('.png', pixels[:, :, ::-1])[1], 'png')
+                message.header = header
+            send(client, message)
+            wait_for(lambda: len(finals(heard)) == stamp)
+            expected = list(reference.refine(pixels[seen]))[-1]
+            assert heard[-1].confidence == pytest.approx(expected.confidence, abs=1e-5)
+            assert heard[-1].class_ids[0] == expected.class_id
 
 
 def test_what_runs_the_network_is_as_the_parameters_say(perception):
@@ -473,6 +495,7 @@ def test_services_say_what_went_wrong_before(perception, client):
     ({'budget_ms': -1.0}, 'budget_ms is -1.0'),
     ({'budget_ms': 'soon'}, 'must be a number'),
     ({'precision': 'int4'}, 'float32, bfloat16'),
+    ({'region': '0.5, 0, 0.6, 1'}, 'all within it'),
     ({'image_transport': 'pigeon'}, 'raw, compressed')])
 def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, said,
                                                               model_path, parameters, text):
@@ -480,7 +503,7 @@ def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client
     assert len(said.errors) == 1 and text in said.errors[0]
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'precision': 'float32',
-            'image_transport': 'raw'}
+            'region': '', 'image_transport': 'raw'}
     results = node.set_parameters([Parameter(name, value=good[name]) for name in parameters])
     assert all(result.successful for result in results), results
     assert change_state(client, Transition.TRANSITION_CONFIGURE)
@@ -491,6 +514,7 @@ def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client
     ('model', 'other', 'clean it up'), ('threads', 2, 'clean it up'),
     ('reliability', 'reliable', 'deactivate it'),
     ('budget_ms', 1e-5, 'shorter than the first exit'),
+    ('region', '0, 0, 0, 1', 'left, top, width and height'),
     ('confidence', 2.0, 'Max: 1.0'), ('hysteresis', 0.5, 'at least 1'), ('top_k', 0, '')])
 def test_parameters_that_cannot_change_now_say_why(perception, name, value, text):
     node = perception()
