@@ -2,6 +2,6 @@
 
 import os
 
-# Threads of OpenMP that wait by spinning make training ten times slower as soon as another process
-# wants a core too. It is read when PyTorch is loaded, hence here.
+# OpenMP's threads spin while they wait, which makes training ten times slower as soon as another
+# process wants a core, too. This is read when PyTorch is loaded, hence it is set here.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')

@@ -1,4 +1,4 @@
-"""AdaLoss: loss weights that follow the losses; not the paper's, but its authors' next."""
+"""AdaLoss: loss weights that follow the losses; from a later paper of the same authors."""
 
 from anytime_training.sampling import Fixed
 import torch
@@ -13,7 +13,7 @@ class AdaLoss(Fixed):
 
     Every `interval` iterations: a = 1/m, divided by its maximum; the last exit's a is raised by
     `delta` and all are divided by the maximum again; w = (1 - γ) a + γ. The weights are scaled to
-    the total of those that were given, so that it is not the size of the step which changes.
+    the total of those that were given, so that the size of the step does not change.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class AdaLoss(Fixed):
         return self._weights
 
     def update(self, losses: Tensor) -> None:
-        """Take the losses, (exits,), of the iteration into the running mean."""
+        """Add the iteration's losses, (exits,), to the running mean."""
         losses = losses.float()
         # At the start the mean is the loss itself, not something near zero.
         started = (self._mean > 0).any()

@@ -1,8 +1,8 @@
 """
 Model files that a run builds on: the teacher, and the model that its network starts from.
 
-The folder of the run keeps a copy of each, so that it can go on anywhere. `role` is the setting
-that names the file, 'teacher' or 'pretrained'.
+The folder of the run keeps a copy of each, so that the run can go on anywhere. `role` is the
+setting that names the file, 'teacher' or 'pretrained'.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ WORDS = {'teacher': 'teacher', 'pretrained': 'pretrained model'}
 
 
 def copy_path(folder: Path, role: str) -> Path:
-    """Return where `folder`, of a run, keeps the file."""
+    """Return where the folder of a run keeps the file."""
     return folder / f'{role}.safetensors'
 
 
@@ -30,7 +30,7 @@ def adopt(path: Path, folder: Path, role: str) -> str:
 
 
 def load_adopted(path: Path, role: str) -> model_file.Model:
-    """Return the model at `path`; raise ValueError, which says what it is for, if it cannot be."""
+    """Return the model at `path`; raise ValueError, which names its role, if it can't be read."""
     try:
         return model_file.load(path)
     except ValueError as error:
@@ -38,7 +38,7 @@ def load_adopted(path: Path, role: str) -> model_file.Model:
 
 
 def load_copy(folder: Path, role: str) -> model_file.Model:
-    """Return the copy in `folder`, of a run."""
+    """Return the copy in the folder of a run."""
     return load_adopted(copy_path(folder, role), role)
 
 
@@ -46,14 +46,14 @@ def check_adopted(path: Path, role: str, config: TrainConfig) -> model_file.Mode
     """
     Return the model at `path`; raise ValueError if a run with `config` must not build on it.
 
-    To be called before it starts: a mistake shall not leave half a run behind.
+    To be called before the run starts, so that a mistake does not leave half a run behind.
     """
     model = load_adopted(path, role)
     wanted = getattr(config, f'{role}_sha256')
     if wanted not in ('', model.sha256):
         raise ValueError(f'the {WORDS[role]} {path} has the SHA-256 {model.sha256}, but '
-                         f'{role}_sha256 is {wanted}; name the file that this is of, or leave it '
-                         'out')
+                         f'{role}_sha256 is {wanted}; name the file with that hash, or leave '
+                         'it out')
     if config.validation and model.recipe.get('dataset') == config.dataset and \
             not model.recipe.get('validation'):
         raise ValueError(f'the {WORDS[role]} {path} has learned from the images that --validation '
@@ -64,7 +64,7 @@ def check_adopted(path: Path, role: str, config: TrainConfig) -> model_file.Mode
 def check_learned(model: model_file.Model, role: str, config: TrainConfig,
                   now: dict[str, str]) -> None:
     """
-    Raise ValueError if `model` learned from other images under the name of today's.
+    Raise ValueError if `model` learned from other images of the same name.
 
     `now` is the record of the data of a run with `config`, see data/fingerprint.py.
     """

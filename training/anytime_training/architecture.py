@@ -25,7 +25,7 @@ class Architecture(NamedTuple):
         """
         The name that the paper would write, such as n=25, c=32, s=3.
 
-        A network whose blocks differ in their units has them added up, as in n=1+1+4.
+        If blocks differ in their units, these are written as a sum, as in n=1+1+4.
         """
         parts = [self.backbone] if self.backbone else [
             f'n={",".join(map(_by_block, self.units_per_block))}', f'c={_by_block(self.channels)}']
@@ -37,7 +37,7 @@ class Architecture(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The name in those of files, without the period, such as n25_c32."""
+        """The name for use in file names, without the period, such as n25_c32."""
         return self.backbone or '_'.join([
             f'n{"-".join(map(_by_block, self.units_per_block))}', f'c{_by_block(self.channels)}',
             *([f'side{_by_block(self.side_channels)}'] if self.side_channels else [])])

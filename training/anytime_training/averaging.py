@@ -28,6 +28,6 @@ class MovingAverage:
                          if tensor.is_floating_point()]
 
     def update(self, step: int) -> None:
-        """Take the network's weights after iteration `step` into the average."""
+        """Add the network's weights after iteration `step` to the average."""
         decay = min(self._decay, (1 + step) / (10 + step))
         get_ema_multi_avg_fn(decay)(self._average, self._source, None)

@@ -17,7 +17,7 @@ def preprocessing_of_imagenet(size: int) -> Preprocessing:
 
 def load_pretrained(path: str) -> dict[str, Tensor] | None:
     """
-    Return the state dict in the file at `path`, or None if that is empty.
+    Return the state dict in the file at `path`, or None if `path` is ''.
 
     Raises
     ------
@@ -41,9 +41,9 @@ def load_pretrained(path: str) -> dict[str, Tensor] | None:
 
 def check_backbone(config: TrainConfig) -> None:
     """
-    Raise ValueError if weights or period of `config` are not for its backbone.
+    Raise ValueError if weights or period of `config` do not fit its backbone.
 
-    To be called before a run starts: a mistake shall not leave half a run behind.
+    To be called before the run starts, so that a mistake does not leave half a run behind.
     """
     if config.pretrained_sha256:
         raise ValueError(f'pretrained_sha256 is {config.pretrained_sha256}, which has a use only '

@@ -1,5 +1,5 @@
 """
-Calibration: confidences that mean what they say, one exit after the other.
+Calibration of confidences, one exit after the other.
 
 The logits of an exit are scaled by a factor, the inverse of a temperature (Guo et al. 2017). As
 the last layer of a head is linear, that is done once and for all in its weights: a calibrated
@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_RANGE = (0.05, 20.0)  # of factors; a network whose errors are all gone would want infinity
+_RANGE = (0.05, 20.0)  # of factors; for a network without errors the best would be infinity
 
 
 def uncalibrated(config: TrainConfig, network: StagedNetwork) -> tuple[float, ...]:
-    """Return how much of the answer before carries over at each exit of a network as trained."""
+    """Return how much of the previous answer each exit carries over before calibration."""
     carry = 1.0 if config.boosted else config.carry
     return (carry,) * len(network.exits) if carry else ()
 
@@ -30,11 +30,11 @@ def uncalibrated(config: TrainConfig, network: StagedNetwork) -> tuple[float, ..
 def calibrate(config: TrainConfig, network: StagedNetwork, preprocessing: Preprocessing,
               data: ImageSet) -> tuple[float, ...]:
     """
-    Scale the heads of `network` so that its confidences fit `data`; return what it then carries.
+    Scale the heads of `network` so that its confidences fit `data`; return its new `carry`.
 
-    Boosted answers stay what they are; where they become more or less sure, so does what is
-    carried over. `network` may be a sequence. `data`, on its device, must not have been trained
-    on.
+    Boosted answers name the same classes as before. If an exit becomes more or less
+    sure, so does what it carries over. `network` may be a sequence. `data`, on its device, must
+    not have been trained on.
     """
     logits, labels = predict_logits(network, preprocessing, data).double(), data.labels
     carry, factors = uncalibrated(config, network), []

@@ -31,9 +31,9 @@ def card(model: Model, size: int, evaluation: Evaluation, held: Sequence[Evaluat
     """
     Return the card of `model`, as it was loaded from its file of `size` bytes.
 
-    `evaluation` is that of the very weights in it, `held` are those of the same answers with
-    hysteresis, `train_images` is how many it was trained on, if that is known, and `options` are
-    those of `anytime ship` that say what it is.
+    `evaluation` was measured with the weights in that file, `held` are evaluations of the same
+    answers with hysteresis, `train_images` is how many it was trained on, if that is known, and
+    `options` are those options of `anytime ship` that the card repeats.
     """
     sequence = isinstance(model.network, AnytimeSequence)
     kind = (f'{len(model.network.members)} anytime networks, one after the other (EANN)'
@@ -141,7 +141,7 @@ def _held(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _commands(name: str, config: TrainConfig, options: dict[str, str | bool | None]) -> str:
-    """Return the commands for the same model, less what is no one else's: where files are."""
+    """Return the commands that make the model again, without the folders of this machine."""
     standard = config.standard()
     run = f'runs/{Path(name).stem}'
     places = {'data': Path(config.data).name, 'pretrained': _pretrained(config),

@@ -13,10 +13,10 @@ def save_checkpoint(path: Path, state: dict) -> None:
 
     Raises
     ------
-    OSError: if it cannot be written, e.g. on a full disk; the checkpoint that was there stays.
+    OSError: if it cannot be written, as on a full disk; the old checkpoint stays.
 
     """
-    # Serialised in memory first: torch reports a full disk as an error that does not say so.
+    # Serialised in memory first: torch's own error does not say that the disk is full.
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))

@@ -1,4 +1,4 @@
-"""Which settings of a training run are out of range, or cannot go together."""
+"""Checking that settings of a training run are in range and go together."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ _NO_PYRAMID = 'set side_channels=[] for a residual network'
 
 
 def check_settings(config: 'TrainConfig') -> None:
-    """Raise ValueError, which names the setting and the way out, for what cannot be."""
+    """Raise ValueError, naming the setting and the way out, for impossible settings."""
     check_choice('dataset', config.dataset, DATASETS)
     check_choice('weights', config.weights, SCHEMES)
     check_choice('strategy', config.strategy, STRATEGIES)
@@ -75,9 +75,9 @@ def check_settings(config: 'TrainConfig') -> None:
 
 def check_use(config: 'TrainConfig') -> None:
     """
-    Raise ValueError if `config` sets what has no use together with the rest.
+    Raise ValueError if `config` has a setting that has no effect together with the others.
 
-    Such a setting would change nothing but what the run is called.
+    It would change nothing but what the run is called.
     """
     one_by_one = config.mode in ONE_BY_ONE
     together = 'exits are trained together'
@@ -114,9 +114,9 @@ def _check_network(config: 'TrainConfig') -> None:
         given = [name for name in ('units_per_block', 'channels', 'side_channels')
                  if getattr(config, name)]
         if given:
-            raise ValueError(f'backbone is {config.backbone}, which has its own for all that is '
-                             f'given as {", ".join(given)}; leave one of the two out, and the '
-                             'configuration file, if it has them, as recipe has')
+            raise ValueError(f'backbone is {config.backbone}, which has a shape of its own, but '
+                             f'{", ".join(given)} is given, too; leave one of the two out, and '
+                             'a configuration file that sets these, as recipe does')
         if config.optimiser == 'muon':
             raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
                              'so undoes trained weights; train the backbone '
@@ -127,8 +127,8 @@ def _check_network(config: 'TrainConfig') -> None:
     if 0 in config.units_per_block or list(config.depths) != sorted(set(config.depths)):
         units = config.to_dict()['units_per_block']
         raise ValueError(f'units_per_block is {units}; it must be positive and, for a sequence of '
-                         'networks, growing. The units of each block of one network are a list '
-                         'in the list, as in [[0, 1, 4]]')
+                         'networks, growing. To give one network units for each block, put a '
+                         'list into the list, as in [[0, 1, 4]]')
     if config.side_channels:
         _check_pyramid(config)
 
@@ -156,8 +156,8 @@ def _check_ladder(config: 'TrainConfig') -> None:
 
 def _check_boosted(config: 'TrainConfig') -> None:
     if (config.boosted or config.carry) and config.weights == 'optimal':
-        raise ValueError('weights is optimal, which trains one exit only, but boosted or '
-                         'carry have exits answer together; leave these out')
+        raise ValueError('weights is optimal, which trains one exit only, but with '
+                         'boosted or carry exits answer together; leave these out')
     if not config.boosted:
         return
     if config.carry:
@@ -179,6 +179,6 @@ def check_classes(who: str, class_ids: tuple[str, ...], of_data: tuple[str, ...]
 
 
 def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
-    """Raise ValueError, which names what is allowed, unless `value` is."""
+    """Raise ValueError, naming what is allowed, unless `value` is among it."""
     if value not in allowed:
         raise ValueError(f'{name} is {value!r}; it must be one of {", ".join(allowed)}')

@@ -6,7 +6,7 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 2 for an error, 130 for Ctrl-C."""
-    try:  # PyTorch takes seconds to import, in which people change their minds
+    try:  # PyTorch takes seconds to import, when Ctrl-C may come, too
         from anytime_training.options import make_parser
         from anytime_training.train import TrainingDiverged
     except KeyboardInterrupt:
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _open_what_is_closed() -> None:
-    """Let what is printed go nowhere where nobody takes it, as after `>&-`; Python has None."""
+    """Open the null device as stdout or stderr where that is closed (`>&-`): Python has None."""
     for name in ('stdout', 'stderr'):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, 'w', encoding='utf-8'))

@@ -168,7 +168,7 @@ def profile(arguments: Namespace) -> None:
     from anytime_training import profiling  # for the robot: needs no data sets
     path = model_path(arguments.model)
     output = Path(arguments.output or path.with_suffix('.profile'))
-    output = output.with_name(output.name + '.json')  # before all is measured, if it is none
+    output = output.with_name(output.name + '.json')  # fails before the measuring if it is no path
     result = profiling.profile(
         path, arguments.images, arguments.rate, device=arguments.device,
         threads=arguments.threads, runner=arguments.runner, precision=arguments.precision)

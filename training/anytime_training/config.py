@@ -13,7 +13,7 @@ from anytime_training.standards import standard_settings
 
 # What the standard settings depend on.
 _KIND = 'dataset', 'backbone', 'optimiser'
-# What may be a list in place of one number: one for each block.
+# Settings that may be a list, one number for each block, in place of one number.
 _BY_BLOCK = 'units_per_block', 'channels'
 
 
@@ -29,12 +29,11 @@ class TrainConfig:
         sequence (EANN), one network each.
     channels, period, input_size: the paper's c, or a list of the channels that each block has; the
         paper's s (one for all networks, or one for each); and pixels a side.
-    backbone: torchvision's network to put exits on in place of the paper's ('' for that), which
-        has no units_per_block and channels.
-    pretrained: model file, or folder of its run, that the network starts from and has its shape
-        of, see pretrained.py; or a file of torchvision's weights for a backbone.
-    pretrained_sha256: of that model file; where it is given, the file must be the one, else it is
-        noted.
+    backbone: torchvision's network to put exits on, which has no units_per_block and channels; ''
+        for a network as the paper's.
+    pretrained: model file, or folder of its run, that the network starts from and takes its shape
+        from, see pretrained.py; or a file of torchvision's weights for a backbone.
+    pretrained_sha256: of that model file; if given, the file must have it, else it is filled in.
     side_channels: of a pyramid's side network, for each block but the first; a network that has
         them is a pyramid, see `anytime_perception.networks.pyramid`.
     late_exits: members of a sequence answer only where they are deeper than the one before.
@@ -42,8 +41,8 @@ class TrainConfig:
     mode: joint, midfeat or no_grad (section 4.2), or mixed; see phases.py.
     weights, weights_base, exit_share: weight scheme, the base of the exponential one, and the exit
         of the optimal one.
-    last_share: share of all weight that the last exit gets, of any scheme but the optimal one; the
-        others share the rest as the scheme has it. 0 leaves it to the scheme.
+    last_share: share of all weight that the last exit gets, in any scheme but the optimal one; the
+        others share the rest as in the scheme. 0 leaves it to the scheme.
     strategy, tau: alternating strategy (none is ANN) and how much it amplifies.
     gamma, eta, avgl_momentum: of the learned strategies (appendix D.4).
     delta: of adaloss, see adaloss.py.
@@ -54,18 +53,18 @@ class TrainConfig:
     gradient_equilibrium, distillation, label_smoothing, mixup, average: beyond the paper, off at
         0: see phases.py, objective.py and averaging.py.
     teacher: model file of a trained network, or folder of its run, from whose answers all exits
-        learn by the share of distillation; '' for their own last one, from which the others do.
-    teacher_sha256: of that file; where it is given, the file must be the one, else it is noted.
+        learn by the share of distillation; if '', the last exit teaches the others.
+    teacher_sha256: of that file; if given, the file must have it, else it is filled in.
     compiled: have torch.compile make one program of the network; pays off in long runs only.
-    carry: how much of the answer before each exit's carries over, from 0 (each exit answers alone)
-        to 1 (the product of all so far); see `anytime_perception.carried_answer`.
+    carry: how much of the previous answer each exit carries over, from 0 (each answers alone) to 1
+        (the product of all so far); see `anytime_perception.carried_answer`.
     boosted: carry everything over, and train exits to add what the earlier ones leave to be
         learned; see objective.py.
     calibrate: fit the confidence of every exit, on training images held back.
-    calibration_images: how many are held back, a tenth of all at most; an exit has one number
-        to fit, for which 2000 are enough (docs/experiments.md, 16).
-    precision: of the network in training, float32, bfloat16, or auto, whichever
-        is faster here: see device.py.
+    calibration_images: how many are held back for that, at most a tenth of all; 2000 are enough
+        to fit the one number that an exit has (docs/experiments.md, 16).
+    precision: of the network in training: float32, bfloat16, or auto for the faster of the two on
+        this machine, see device.py.
     flip, alternate_flip, padding, lighting, cutout: how training images are varied: see
         data/augment.py.
     seed: of everything random.
@@ -196,7 +195,7 @@ def _of_type(key: str, value: Any, kind: type) -> Any:
     if listed and key in _BY_BLOCK:
         return tuple(_of_type(f'each of {key}', item, int) for item in value)
     if kind is float and number:
-        if not abs(value) <= sys.float_info.max:  # nor NaN, nor an int that no float can hold
+        if not abs(value) <= sys.float_info.max:  # also for NaN and an int that no float can hold
             raise ValueError(f'{key} is {value!r}; it must be finite')
         return float(value)
     if type(value) is not kind:

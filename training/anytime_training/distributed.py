@@ -17,7 +17,7 @@ from anytime_perception.engine import choose_device
 import torch
 from torch import distributed, nn, Tensor
 
-# Of a process with others: one of them may have a large data set to fetch and decode.
+# How long processes wait for each other: one may have a large data set to fetch and decode.
 _PATIENCE = timedelta(hours=6)
 
 
@@ -59,7 +59,7 @@ def is_main() -> bool:
 
 
 def own_number() -> tuple[int, ...]:
-    """Return what to add to the purpose of draws that each process makes for itself."""
+    """Return what makes the purpose of draws differ between processes (see random_state.py)."""
     return () if is_main() else (distributed.get_rank(),)
 
 
@@ -71,7 +71,7 @@ def main_first(function: Callable[[], Any]) -> Any:
     try:
         distributed.barrier()
     except RuntimeError as error:
-        # The main process failed, and said why, or took longer than anything should.
+        # The main process failed, and has said why, or took far too long.
         print(f'the main process did not get ready: {error}', file=sys.stderr)
         sys.exit(2)
     return result if is_main() else function()
@@ -99,7 +99,7 @@ def average(tensors: list[Tensor]) -> None:
 
 
 def synchronise(network: nn.Module) -> None:
-    """Let the batch normalisations of `network`, on its device, see the batches of all."""
+    """Let the batch normalisations of `network` see all processes' batches."""
     if not _several():
         return
     if next(network.parameters()).is_cuda:
@@ -138,7 +138,7 @@ class _SynchronisedBatchNorm(nn.BatchNorm2d):
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; the gradient of it is that of all their losses together."""
+    """The sum over all processes; its gradient is that of the sum of all their losses."""
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:

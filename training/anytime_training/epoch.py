@@ -1,4 +1,4 @@
-"""One epoch of stochastic gradient descent; nothing in it waits for the device but its end."""
+"""One epoch of stochastic gradient descent, which waits for the device only at its end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ def train_epoch(learner: Learner, batches: Iterable[tuple[Tensor, Tensor]], conf
     """
     Train for epoch number `epoch` of the phase, which has `steps` iterations.
 
-    `progress` is called with the number of images after every iteration. `seed` is of what is
-    drawn besides the batches.
+    `progress` is called with the number of images after every iteration. `seed` is for
+    what is drawn besides the batches.
     """
     network, phase, sampler = learner.network, learner.phase, learner.sampler
     set_phase(network, phase)

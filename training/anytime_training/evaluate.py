@@ -23,14 +23,14 @@ class Evaluation:
     """
     What was measured; lists hold one number per exit, in order. Errors are in 0..1, costs in MACs.
 
-    `lost` is the share of images that had the right answer at an exit and another one later on.
-    `class_error` has a row for each exit, with the error of each class, which is not a number
-    (null in JSON) where there are no images of it. With `hysteresis` above 1 answers were held,
-    see `anytime_perception.held_answer`.
+    `lost` is the share of images that had the right answer at an exit and a wrong one later on.
+    `class_error` has a row for each exit, with the error of each class: nan (null in JSON) for a
+    class without images. With `hysteresis` above 1 answers were held, see
+    `anytime_perception.held_answer`.
 
-    Milestones are at 1/4, 1/2, 3/4 and 1 of the units, by which the paper counts cost, as its
-    units cost the same, and of the cost itself; an error there is not a number (null in JSON)
-    where no exit has answered yet.
+    Milestones are at 1/4, 1/2, 3/4 and 1, both of the units, by which the paper counts cost as its
+    units cost the same, and of the cost itself. An error there is nan (null in JSON) where no exit
+    has answered yet.
     """
 
     dataset: str
@@ -40,9 +40,9 @@ class Evaluation:
     cost: tuple[int, ...]
     error: tuple[float, ...]
     calibration_error: tuple[float, ...]
-    lost: float = math.nan  # runs of long ago did not measure it
+    lost: float = math.nan  # old runs did not measure it
     hysteresis: float = 1.0
-    class_error: tuple[tuple[float, ...], ...] = ()  # of runs of long ago there is none
+    class_error: tuple[tuple[float, ...], ...] = ()  # old runs have none
 
     @property
     def average_error(self) -> float:
@@ -60,7 +60,7 @@ class Evaluation:
         return metrics.milestone_errors(self.error, self.cost)
 
     def measured(self) -> Measured:
-        """Return what of this goes into a model file."""
+        """Return the part that goes into a model file."""
         return Measured(self.dataset, self.images, self.error, self.calibration_error)
 
     def to_dict(self) -> dict:
@@ -126,8 +126,8 @@ def evaluate(network: StagedNetwork, preprocessing: Preprocessing, data: ImageSe
     """
     Return the evaluation of `network` on `data`, on the device of both.
 
-    With `carry` exits build on the answers before, see `anytime_perception.carried_answer`; with
-    `hysteresis` a class is held while no other is that many times as likely. The network is left
+    With `carry`, exits build on earlier answers, see `anytime_perception.carried_answer`. With
+    `hysteresis`, a class is held until another is that many times as likely. The network is left
     in evaluation mode.
     """
     probable = predict(network, preprocessing, data, carry)

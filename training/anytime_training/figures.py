@@ -146,7 +146,7 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
         exits = range(1, len(runs[0].evaluation.depth) + 1)
         stacked = [[float(row[f'probability_{index}'] or 0) for row in rows] for index in exits]
         if all(len(set(values)) == 1 for values in stacked):
-            continue  # of weights that do not change, as AANN's
+            continue  # weights that do not change, as AANN's
         figure = Figure(figsize=(7, 4))
         axes = figure.subplots()
         axes.stackplot([int(row['epoch']) for row in rows], stacked,
@@ -160,6 +160,6 @@ def _choices(results: list[Result], folder: Path) -> Iterable[Path]:
 
 
 def _period(setting: Setting) -> str:
-    """Return what tells the names of files of different periods apart, '' for the usual one."""
+    """Return what names a period in a file name; '' for the usual one."""
     period = setting.model.period
     return f'_s{"-".join(map(str, period))}' if set(period) - {1} else ''

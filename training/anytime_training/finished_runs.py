@@ -1,4 +1,4 @@
-"""Finding finished runs, and telling those apart that have different images under one name."""
+"""Finding finished runs, and telling apart different images of the same name."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -16,9 +16,9 @@ def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> li
     """
     Return the finished runs in `paths`: folders of runs, or folders with such folders inside.
 
-    A run that is not finished is left out and named through `warn`. Runs with different images
-    under one name have their `images` named; what those of a run without data.json were is not
-    known, so it goes by the name alone.
+    A run that is not finished is left out and named through `warn`. If runs have different images
+    of the same name, `images` of their results tells these apart. For a run without data.json they
+    are not known, so it goes by the name alone.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def find_results(paths: Iterable[str | Path], warn: Callable[[str], None]) -> li
 
 
 def _told_apart(results: list[Result]) -> list[Result]:
-    """Return `results` with `images` only where these differ under one name and size."""
+    """Return `results` with `images` only where images of one name and size differ."""
     def called(result: Result) -> tuple:
         return result.name_of_data, result.config.input_size
     known: dict[tuple, set[str]] = {}

@@ -1,9 +1,8 @@
 """
 A training step as one CUDA graph.
 
-A step of a network with 27 exits is some thousands of small kernels, and handing them to the GPU
-one by one takes Python longer than the GPU needs for them. Captured once, they are handed over at
-once.
+A step of a network with 27 exits is some thousands of small kernels. Python needs longer to launch
+them one by one than the GPU needs to run them; captured as a graph, they are launched at once.
 """
 
 from collections.abc import Callable
@@ -25,7 +24,7 @@ def capture(step: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor
         with torch.cuda.graph(graph):
             results = step()
     except RuntimeError:
-        # Ending the capture fails as well then, and leaves PyTorch on the stream of the capture.
+        # If it fails, so does ending the capture, which leaves PyTorch on the stream of it.
         torch.cuda.set_stream(before)
         raise
 
@@ -37,17 +36,16 @@ def capture(step: Callable[[], tuple[Tensor, ...]]) -> Callable[[], tuple[Tensor
 
 class GraphedStep:
     """
-    A step of training that is run some times as it is, then captured, and from then on replayed.
+    A step of training that is run a few times as it is, then captured and from then on replayed.
 
-    Each call is one step, whichever way it is run. Where capturing fails, a warning says so once
-    and steps go on being run as they are.
+    Each call is one step, whichever way it is run. If capturing fails, a warning says so once, and
+    further steps are run as they are.
 
     Parameters
     ----------
-    step: from tensors, always of the same shapes and on the GPU, to tensors; what it does may not
+    step: from tensors, always of the same shapes and on the GPU, to tensors; what it runs must not
         depend on their values.
-    optimiser: of which `step` runs a step, fused, so that it can read its learning rate from the
-        device.
+    optimiser: the one that `step` uses; fused, so that it reads its learning rate on the device.
     capture: as `capture` above.
 
     """
@@ -75,7 +73,7 @@ class GraphedStep:
             with torch.cuda.device_of(self._rate):  # streams are those of the current device
                 return self._run(inputs)
         finally:
-            for group in groups:  # as it is logged and saved
+            for group in groups:  # a number again, to be logged and saved
                 group['lr'] = rate
 
     def _run(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -103,14 +101,14 @@ class GraphedStep:
 
     def _try_to_capture(self, inputs: tuple[Tensor, ...]) -> None:
         self._inputs = tuple(tensor.detach().clone() for tensor in inputs)
-        # Gradients of earlier steps lie outside of the graph's memory; it makes its own.
+        # The graph makes gradients of its own: those of earlier steps are not in its memory.
         self._optimiser.zero_grad(set_to_none=True)
         try:
             self._replay = self._capture(lambda: self._step(*self._inputs))
         except RuntimeError as error:
             self._inputs, self._failed = (), True
             self._optimiser.zero_grad(set_to_none=True)
-            reason = error.__context__ or error  # what failed first, not the end of the capture
+            reason = error.__context__ or error  # what failed first, not ending
             warnings.warn('the training step cannot be captured as a CUDA graph and is slower '
                           f'without: {(str(reason) or repr(reason)).splitlines()[0]} (if training '
                           'fails after this, go on with --resume --no-graph)', RuntimeWarning)

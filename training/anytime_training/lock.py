@@ -16,14 +16,14 @@ except ImportError:  # not on Windows
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """
-    Keep other processes out of `folder` for as long as the context, or this process, lasts.
+    Keep other processes out of `folder` while the context, or this process, lasts.
 
-    Half-written files of those that were killed in there are removed. Where folders can't be
-    locked (some network file systems, Windows), it does nothing.
+    Half-written files of processes that were killed are removed. Where folders can't be locked
+    (some network file systems, Windows), this does nothing.
 
     Raises
     ------
-    ValueError: if another process is in there.
+    ValueError: if another process has locked it.
 
     """
     if fcntl is None:

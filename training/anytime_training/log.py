@@ -11,8 +11,8 @@ def write_log(path: Path, rows: list[dict]) -> None:
     """
     Write all `rows` to `path` in one step; all have the same keys.
 
-    The rows are kept in the checkpoint and the file is written whole, so that the log of a run
-    that was killed and resumed has each epoch once.
+    The checkpoint keeps the rows and the file is written whole, so that each epoch is in the log
+    once, also if the run was killed and resumed.
     """
     def write(temporary: Path) -> None:
         with open(temporary, 'w', newline='', encoding='utf-8') as file:
@@ -24,6 +24,6 @@ def write_log(path: Path, rows: list[dict]) -> None:
 
 def per_exit(name: str, values: Sequence[float | None],
              digits: int = 5) -> dict[str, float | None]:
-    """Return one column for each exit, name_1, name_2 and so on; None is an empty place."""
+    """Return one column for each exit, name_1, name_2 and so on; None leaves its place empty."""
     return {f'{name}_{index}': None if value is None else round(value, digits)
             for index, value in enumerate(values, start=1)}

@@ -2,5 +2,5 @@
 
 
 def cell(text: str) -> str:
-    """Return `text` as it can stand in a table: in one line, which no | divides."""
+    """Return `text` for a cell of a table: in one line, each | escaped."""
     return ' '.join(text.split()).replace('|', '\\|')

@@ -20,14 +20,14 @@ def class_errors(answers: Tensor, labels: Tensor, classes: int) -> list[float]:
     """
     Return the share of wrong answers to the images of each class, in 0..1.
 
-    Answers and labels (N,) are classes; of a class without images it is not a number.
+    Answers and labels (N,) are classes; a class without images has nan.
     """
     images = labels.bincount(minlength=classes).double()
     return (labels[answers != labels].bincount(minlength=classes) / images).tolist()
 
 
 def balanced_error(errors: Sequence[float]) -> float:
-    """Return the mean of the errors of classes, as if all were of one size; less unknown ones."""
+    """Return the mean of the classes' errors, each class counting alike; nan is left out."""
     return average_error([error for error in errors if not math.isnan(error)])
 
 
@@ -35,9 +35,9 @@ def expected_calibration_error(confidence: Tensor, right: Tensor, bins: int = 15
     """
     Return the expected calibration error, in 0..1: how far confidence is from accuracy.
 
-    Averaged over equally wide bins of confidence as by Guo et al. (2017), Σ |bin|/N ·
-    |accuracy(bin) - confidence(bin)|. The probabilities of the answers (N,), and whether they are
-    right (N,).
+    It is averaged over equally wide bins of confidence (Guo et al. 2017): Σ |bin|/N ·
+    |accuracy(bin) - confidence(bin)|. `confidence` (N,) are the probabilities of the answers,
+    `right` (N,) says whether they are right.
     """
     confidence = confidence.double()
     place = (confidence * bins).ceil().long().clamp(1, bins) - 1
@@ -50,14 +50,14 @@ def lost_answers(right: Tensor) -> float:
     """
     Return the share of images, in 0..1, answered rightly at an exit and wrongly at a later one.
 
-    Whether the answers (exits, N) are right.
+    `right` (exits, N) says whether each answer is right.
     """
     was_right = right.int().cummax(dim=0).values.bool()
     return (was_right & ~right).any(dim=0).double().mean().item()
 
 
 def average_error(errors: Sequence[float]) -> float:
-    """Return AE, the plain mean over the exits; it cannot be compared across periods."""
+    """Return AE, the mean over the exits; it cannot be compared across periods."""
     return sum(errors) / len(errors)
 
 
@@ -77,14 +77,14 @@ def exit_at(share: float, depths: Sequence[int]) -> int:
     """
     Return the exit that OPT trains for a share of the units, as the authors' code has it.
 
-    It is the one at depth round(share · L), or the last before, or the first.
+    It is the last one up to depth round(share · L), or the first if there is none.
     """
     target = round(share * depths[-1])
     return max(sum(depth <= target for depth in depths) - 1, 0)
 
 
 def milestone_errors(errors: Sequence[float], positions: Sequence[float]) -> list[float]:
-    """Return the error at each milestone; not a number where nothing has been answered yet."""
+    """Return the error at each milestone; nan where nothing has been answered yet."""
     return [math.nan if index is None else errors[index] for index in milestone_exits(positions)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn, Tensor
 
-# Of the quintic iteration: the steepest at 0 whose results stay around 1 (Jordan et al. 2024).
+# Coefficients of the iteration: the steepest at 0 that stay around 1 (Jordan et al. 2024).
 _QUINTIC = 3.4445, -4.7750, 2.0315
 
 
@@ -14,11 +14,11 @@ class Muon(torch.optim.Optimizer):
     """
     Move convolutions by a share of their norm, along their momentum made an orthogonal matrix.
 
-    All directions that the gradient of a kernel (out, in, height, width), as a matrix (out, in ·
-    height · width), consists of are learned equally fast: those few that an exit of little loss
-    weight asks for, too. The norm of the weights is kept at √out, from the first step on, so that
-    every step turns them by as much. It means nothing where a batch normalisation follows, and
-    little in a network that is trained from random weights; trained ones would be undone by it.
+    A kernel (out, in, height, width) counts as a matrix (out, in · height · width). All directions
+    of its gradient are learned equally fast, also the few that an exit of little loss weight asks
+    for. The norm of the weights is kept at √out from the first step on, so that every step turns
+    them by as much. That norm means nothing where batch normalisation follows, and little in a
+    network trained from random weights, but setting it would undo trained weights.
 
     PyTorch's own Muon takes matrices only, one by one, and cannot run in a CUDA graph.
 
@@ -64,12 +64,12 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """
-    Return about the nearest matrices to `matrices` (N, rows, columns) that are orthogonal.
+    Return approximately the nearest orthogonal matrices to `matrices` (N, rows, columns).
 
     Their singular values become about 1 (0.7 to 1.2), except those near 0, by `steps` of the
     Newton-Schulz iteration W ← (a + b·G + c·G²)·W with G = W·Wᵀ. All its factors are polynomials
-    of the first G, so they are multiplied among themselves, small and square as they are, and W
-    but once: about half the work, and more where W is wide.
+    of the first G, small and square, so they are multiplied first and W only once: that saves
+    about half the work, and more where W is wide.
     """
     rows, columns = matrices.shape[1:]
     wide = matrices if rows <= columns else matrices.mT

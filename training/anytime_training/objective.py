@@ -1,4 +1,4 @@
-"""The losses of the exits, and the kinder targets that modern recipes give them."""
+"""The losses of the exits, and the softer targets that modern recipes give them."""
 
 from anytime_training.device import to_device
 import torch
@@ -16,16 +16,16 @@ def exit_losses(logits: list[Tensor], labels: Tensor, smoothing: float = 0.0,
     `logits` are those of each exit, (N, classes), for `labels` (N,). `smoothing` is the share of a
     target that is spread over all classes.
 
-    `distillation` is the share of every loss but the last that is the Kullback-Leibler divergence
-    from the last exit's answer, into which no gradient goes, both softened by `temperature`
-    (self-distillation; Li et al., ICCV 2019). With the logits `taught` (N, classes) of a teacher
-    it is that from theirs, and of all losses (Hinton et al. 2015).
+    `distillation` is the share of each loss, except the last exit's, that is the Kullback-Leibler
+    divergence from the last exit's answer, both softened by `temperature` (self-distillation; Li
+    et al., ICCV 2019). No gradient goes into that answer. With a teacher's logits `taught` (N,
+    classes) it is the divergence from these, in all losses (Hinton et al. 2015).
 
     `mixed` is for images that are mixtures: the labels of their second parts, and the shares of
     their first, (N,) each. Errors then count the first label.
 
-    With `boosted`, an exit's answer is the sum of its logits and all earlier ones', into which no
-    gradient goes: it learns what they leave to be learned (BoostNet, Yu et al., AAAI 2023).
+    With `boosted`, an exit's answer is the sum of its logits and those of all earlier exits. No
+    gradient goes into the latter, so it learns what they leave (BoostNet, Yu et al., AAAI 2023).
     """
     stacked = torch.stack(logits).float()
     if boosted:

@@ -22,9 +22,8 @@ def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
     """
     Return OPT at the milestones, and its AE if every exit was trained, from `results`, OPT runs.
 
-    They are of networks that are alike but for their periods. OPT of a milestone is the network
-    trained for the last exit at or before round(share · units), as with `exit_share`; not a number
-    where none was.
+    Their networks differ only in their periods. OPT of a milestone is the network trained for the
+    last exit at or before round(share · units), as with `exit_share`; nan if none was.
     """
     results = list(results)
     errors = optimal_errors(results)
@@ -43,7 +42,7 @@ def optimal_metrics(results: Iterable[Result]) -> dict[str, float]:
 
 def optimal_points(results: Iterable[Result], run: Result) -> list[tuple[int, float]]:
     """
-    Return (depth, error) of all OPT with the data, the width and the recipe of `run`.
+    Return (depth, error) of all OPT networks with the data, width and recipe of `run`.
 
     Errors are averaged over seeds: the best of several would be better than any of them is.
     """
@@ -62,8 +61,8 @@ def optimal_plus_metrics(results: Iterable[Result], run: Result) -> dict[str, fl
     """
     Return OPT+ at the milestones of the deepest network of `run`, a sequence (section 4.6).
 
-    A milestone is at that share of its units, not rounded as that of OPT is: so the paper's OPT+
-    (table 3) is what its OPT (table 6) gives. There is no AE.
+    A milestone is at that share of its units, not rounded as for OPT. In this way the paper's OPT
+    (table 6) gives its OPT+ (table 3). There is no AE.
     """
     depth = run.config.depths[-1]
     points = optimal_points(results, run)

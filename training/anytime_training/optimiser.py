@@ -54,8 +54,8 @@ def make_optimiser(network: StagedNetwork, phase: Phase, config: TrainConfig) ->
     Return what trains the parameters of `phase`.
 
     'sgd' is the paper's, with the authors' weight decay: convolutions are decayed in full, BN and
-    biases not at all, and a head's fully connected layer in proportion to its loss weight B_i:
-    where its loss counts little, it is held back little.
+    biases not at all, and a head's fully connected layer in proportion to its loss weight B_i, so
+    that decay does not outweigh a loss that counts little.
 
     'muon' is Muon for convolutions and Adam for all else, without weight decay. Both take steps
     whose size does not depend on the gradient's, so heads of exits with little loss weight learn
@@ -67,7 +67,7 @@ def make_optimiser(network: StagedNetwork, phase: Phase, config: TrainConfig) ->
         others = [weight for weight, _, kind in parameters if kind is not nn.Conv2d]
         adam = torch.optim.Adam(others, config.lr, betas=_ADAM_BETAS, fused=True,
                                 capturable=phase.weights.is_cuda)  # in a CUDA graph
-        if not convolutions:  # where heads alone are trained
+        if not convolutions:  # if only heads are trained
             return Together(adam)
         return Together(Muon(convolutions, config.lr, config.momentum, config.nesterov), adam)
     decays: dict[float, list[nn.Parameter]] = defaultdict(list)

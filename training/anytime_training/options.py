@@ -11,7 +11,7 @@ from anytime_training.train_options import add_train
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of a command line; `command` of what it gives is to be called with it."""
+    """Return the parser of a command line; call its result's `command` with that result."""
     parser = argparse.ArgumentParser(
         prog='anytime', description='Train, evaluate and inspect anytime neural networks.')
     subparsers = parser.add_subparsers(dest='name', required=True, metavar='COMMAND')
@@ -71,14 +71,14 @@ def _add_profile(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser
     profile.add_argument('--images', type=positive, default=200, help='how many (%(default)s)')
     profile.add_argument('--rate', type=rate, default=30, help='images per second (%(default)s)')
     profile.add_argument('--output', type=place, metavar='PATH',
-                         help='of the files, less .json and .png (default: beside the model)')
+                         help='of the files, without .json and .png (default: beside the model)')
     profile.set_defaults(command=commands.profile)
 
 
 def _add_ship(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]') -> None:
     ship = subparsers.add_parser(
         'ship', help='write the model of a run for others, and a card that says what it is',
-        description='Write FILE with what the model in it does on the test images, and beside it '
+        description='Write the model to FILE, with its quality on the test images, and beside it '
                     'a card in Markdown: data, recipe, cost and quality of every exit, and the '
                     'commands that make it again.')
     ship.add_argument('run', metavar='RUN', help='folder of a finished run')
@@ -132,11 +132,11 @@ def _add_dataset(subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser
         kind.set_defaults(command=commands.dataset)
     bag = kinds.add_parser(
         'from-bag', help='images of a recording (rosbag2: sqlite3 or MCAP)',
-        description='In time, the last fifth of the images of each label is for tests.')
+        description='The last fifth of the images of each label, in time, is for tests.')
     bag.add_argument('bag', metavar='BAG', help='its folder, or one file')
     bag.add_argument('--topic', required=True, help='of Image or CompressedImage messages')
     bag.add_argument('--labels', required=True, metavar='CSV',
-                     help='columns start,end,label: what was to be seen when, in seconds since '
+                     help='columns start,end,label: what was in view when, in seconds since '
                           'the recording began')
     bag.add_argument('--output', type=place, required=True, metavar='DIR')
     bag.add_argument('--absolute', action='store_true',

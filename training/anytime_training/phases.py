@@ -41,14 +41,14 @@ def plan(mode: str, network: StagedNetwork, weights: Tensor) -> list[Phase]:
     """
     Return the phases of training `network` in `mode` with the loss weights B, (exits,).
 
-    Exits that weigh nothing are not trained at all: with the weights of one exit only (OPT), the
-    network behind it is never run. The modes that train exits one by one have no use for B.
+    Exits of weight 0 are not trained at all: if only one exit has weight (OPT), the network behind
+    it is never run. The modes that train exits one by one do not use B.
     """
     count = len(weights)
     heads = [index for index, stage in enumerate(network.stages) if stage.head is not None]
     alone = torch.ones(1, device=weights.device)
     exits = weights.nonzero().flatten().tolist()
-    # A single exit has nothing to alternate with; its loss would only be raised for good.
+    # A single exit has none to alternate with: its loss would be raised in every iteration.
     together = Phase(tuple(exits), 0, weights[exits], alternates=len(exits) > 1)
     if mode == 'joint':
         return [together]
@@ -77,9 +77,9 @@ def run_phase(network: StagedNetwork, phase: Phase, images: Tensor,
     """
     Return the logits (N, classes) of the exits of `phase`, running nothing that they do not need.
 
-    With `equilibrium` the gradients of all exits have a like share in every unit (gradient
-    equilibrium, Li et al., ICCV 2019): of K exits, what enters head i (from 0) is scaled by
-    1/(K - i), what goes on down the trunk by (K - i - 1)/(K - i).
+    With `equilibrium` the gradients of all exits have an equal share in every unit (gradient
+    equilibrium, Li et al., ICCV 2019): of K exits, the gradient of what enters head i (from 0) is
+    scaled by 1/(K - i), that of what goes on along the trunk by (K - i - 1)/(K - i).
     """
     logits, features, exit_index, left = [], images, -1, len(phase.exits)
     for index, stage in enumerate(network.stages):

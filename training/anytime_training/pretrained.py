@@ -1,8 +1,8 @@
 """
-Networks that start from a model's: for other classes, of few pictures, or to learn for longer.
+Networks that start from a trained model: for other classes with few pictures, or to learn longer.
 
-Their shape, and what a camera's image goes through before, are the model's. So is the
-classification of classes that both have; that of others starts anew.
+They take over its shape and preprocessing, and its classifiers' weights for classes that both
+have. The weights for other classes start anew.
 """
 
 import os
@@ -28,9 +28,9 @@ def is_model(pretrained: str) -> bool:
 
 def settings_of(of_file: dict, given: dict) -> dict:
     """
-    Return what a configuration file and the options given with it set together.
+    Return the settings of a configuration file and of the options given with it.
 
-    Where a network starts from a model's, what the file says of it has no use.
+    If the network starts from a model, settings of its shape in the file are left out.
     """
     if is_model(str({**of_file, **given}.get('pretrained', ''))):
         of_file = {key: value for key, value in of_file.items() if key not in NETWORK}
@@ -38,7 +38,7 @@ def settings_of(of_file: dict, given: dict) -> dict:
 
 
 def network_settings(model: Model) -> dict:
-    """Return the settings of NETWORK that make a network as that of `model` is."""
+    """Return the settings of NETWORK that make a network like that of `model`."""
     members = model.network.members
     first = members[0].config
     units = [member.config.get('units_per_block') for member in members]
@@ -54,7 +54,7 @@ def check_start(path: Path, config: TrainConfig) -> None:
     """
     Raise ValueError if a run with `config` cannot start from the model at `path`.
 
-    To be called before it starts: a mistake shall not leave half a run behind.
+    To be called before the run starts, so that a mistake does not leave half a run behind.
     """
     model = check_adopted(path, 'pretrained', config)
     theirs, ours = TrainConfig.typed(network_settings(model)), config.to_dict()
@@ -79,7 +79,7 @@ def start(network: StagedNetwork, number: int, model: Model, class_ids: tuple[st
     """
     Give `network`, member `number` of a run's with these classes, the weights of `model`.
 
-    The model is to have passed `check_start`.
+    The model must have passed `check_start`.
     """
     before = model.network.members[number]
     known = {class_id: row for row, class_id in enumerate(model.class_ids)}

@@ -19,8 +19,8 @@ def profile(path: Path, images: int, rate: float, *, threads: int, precision: st
     """
     Refine `images` camera-sized pictures at `rate` per second until complete; return what it took.
 
-    Latencies are in ms from a picture's arrival, the way a robot meets them: with pauses between
-    pictures in which caches and clocks go down. Threads, precision and others are the engine's.
+    Latencies are in ms from a picture's arrival, as on a robot: in the pauses between pictures
+    caches grow cold and clocks slow down. Threads, precision and the rest are the engine's.
     """
     model = model_file.load(path)
     frames = np.random.default_rng(0).integers(0, 256, (8, *_FRAME), dtype=np.uint8)

@@ -17,7 +17,7 @@ def generator(seed: int, *purpose: int | str) -> torch.Generator:
     """
     Return a generator for one purpose, on the CPU.
 
-    What it draws is the same on every device, and needs no saving: it is made anew from its
+    It draws the same for every device, and its state need not be saved: it is made anew from its
     purpose.
     """
     return torch.Generator().manual_seed(derived_seed(seed, *purpose))

@@ -19,9 +19,9 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
     """
     Draw a curve for each recipe, weight scheme and network of AANN.
 
-    A figure holds those that were trained for as many epochs. OPT by the same recipe, where there
-    is any, is drawn in its colour, at the cost that its exits have in the anytime network; weight
-    schemes share it, and its colour is that of the first.
+    A figure holds those that were trained for the same number of epochs. OPT by the same recipe,
+    if any, is drawn in the same colour, at the cost of its exits in the anytime network. Weight
+    schemes share it; its colour is that of the first.
     """
     chosen = [run for run in results if run.method == 'AANN']
     optimal = group([run for run in results if run.method == 'OPT'],
@@ -60,7 +60,7 @@ def draw_recipes(results: list[Result], folder: Path) -> Iterable[Path]:
 
 
 def parts(recipes: list[str]) -> tuple[str, list[str]]:
-    """Return what all of `recipes` have, and what each has that not all of them have, in words."""
+    """Return, in words, what all of `recipes` have in common, and what else each has."""
     split = [recipe.split(', ') for recipe in recipes]
     shared = [part for part in split[0] if all(part in each for each in split)]
     own = [', '.join(part for part in each if part not in shared) for each in split]

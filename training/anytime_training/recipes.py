@@ -1,4 +1,4 @@
-"""The recipes of runs, by what is not standard in them: only like is averaged and compared."""
+"""Recipes: what is not standard in a run. Only runs of one recipe are averaged and compared."""
 
 from dataclasses import fields
 from typing import Any
@@ -7,27 +7,27 @@ from anytime_training.config import TrainConfig
 from anytime_training.phases import ONE_BY_ONE
 from anytime_training.strategies import STRATEGIES, STRATEGY_SETTINGS
 
-# What a run is by its data, its network or its method, or that only the machine cares about.
-# Precision is of the last kind: auto is what is faster there, so a recipe is run in either.
+# Settings of the data, the network or the method, or that depend on the machine only. Precision is
+# of the last kind: auto means the faster one there, so the same recipe is run in either.
 _NO_RECIPE = {'dataset', 'data', 'units_per_block', 'channels', 'side_channels', 'period',
               'backbone', 'weights', 'weights_base', 'exit_share', 'strategy', 'seed',
               'validation', 'precision', 'compiled', 'teacher'}
-# What there is nothing of in a network with one exit; what OPT shares with others is the rest.
+# Settings without a meaning for one exit: OPT shares all others with what it is compared to.
 _OF_SEVERAL_EXITS = {'last_share', 'gradient_equilibrium', 'distillation', 'carry', 'boosted',
                      'late_exits'}
 
 
 def recipe(config: TrainConfig) -> str:
     """
-    Return the recipe of `config` in words: what it has other than the standard settings.
+    Return the recipe of `config` in words: where it differs from the standard settings.
 
-    These are the paper's for CIFAR and class folders; '' stands for them.
+    Standard are the paper's for CIFAR and class folders; '' stands for these.
     """
     return _differences(config, _NO_RECIPE | STRATEGY_SETTINGS)
 
 
 def recipe_of_optimal(config: TrainConfig) -> str:
-    """Return, in words, that of the OPT that `config` is compared with: its own, for one exit."""
+    """Return, in words, the recipe of the OPT that `config` is compared with."""
     several = _OF_SEVERAL_EXITS | (set() if config.weights == 'optimal' else {'mode'})
     if config.teacher:
         several = several - {'distillation'}  # a single exit learns from a teacher as well

@@ -19,12 +19,12 @@ _STRATEGIES = {'none': 'ANN', 'aann': 'AANN', 'milestone': 'Milestone', 'exp3': 
 SHARES = dict(zip(('1/4', '1/2', '3/4', '1'), MILESTONES))  # milestones by the names of tables
 _DATASETS = {'cifar10': 'CIFAR10', 'cifar100': 'CIFAR100', 'svhn': 'SVHN'}
 _VALIDATION = ' (validation)'
-# Methods, by the names of the tables, that train one exit, or one after the other.
+# Methods, named as in the tables, that train one exit only, or one after the other.
 ONE_EXIT_AT_A_TIME = 'OPT', 'midfeat', 'no-grad'
 
 
 def slug(text: str) -> str:
-    """Return `text` as it can stand in the name of a file and in a link."""
+    """Return `text` in a form for file names and links."""
     return re.sub(r'[^\w.-]+', '-', text).strip('-')
 
 
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The name in those of files, without the period; of another recipe, a number."""
+        """The name for use in file names, without the period; another recipe is a number."""
         number = f'_{zlib.crc32(self.recipe.encode()) % 10000:04}' if self.recipe else ''
         return f'{slug(self.dataset)}_{self.model.file_name}{number}'
 
@@ -51,7 +51,7 @@ class Setting(NamedTuple):
         """
         The paper's name for the data set; of copies, the original's.
 
-        '' if the paper has none such, or no networks such as these.
+        It is '' if the paper has no such data set, or no such networks.
         """
         if self.model.side_channels or self.model.backbone:
             return ''
@@ -79,7 +79,7 @@ class Result:
 
     Attributes
     ----------
-    images: SHA-256 of its images, as in data.json, where others go by the same name, else ''.
+    images: SHA-256 of its images, as in data.json, if others have the same name; else ''.
 
     """
 
@@ -93,7 +93,7 @@ class Result:
         """
         The data set, spelled as in the paper; class folders go by the name of their folder.
 
-        It says so where training images were held back, to evaluate on in place of the tests, and
+        The name also says whether held-back training images were evaluated on, not the tests, and
         what its `images` are.
         """
         images = f' (sha256 {self.images[:8]})' if self.images else ''
@@ -105,7 +105,7 @@ class Result:
         name = self.config.dataset
         if name == 'folder':
             called = self.evaluation.dataset.removesuffix(_VALIDATION)
-            # Evaluations of long ago do not tell folders apart.
+            # Old evaluations do not tell folders apart.
             return Path(self.config.data).name or name if called == name else called
         return _DATASETS.get(name, name)
 
@@ -141,7 +141,7 @@ class Result:
 
     @property
     def weighted_method(self) -> str:
-        """The method; with the weight scheme, where one is chosen and it is not the paper's."""
+        """The method, and the weight scheme if there is one and it is not the paper's."""
         chosen = self.config.mode not in ONE_BY_ONE and self.scheme not in ('sieve', 'optimal')
         return f'{self.method}, {self.scheme}' if chosen else self.method
 
@@ -158,7 +158,7 @@ class Result:
     @property
     def setting_of_optimal(self) -> Setting:
         """
-        What it has in common with the OPT runs that it is compared with.
+        What this run has in common with the OPT runs that it is compared with.
 
         A network with one exit has no period; that of an OPT run only says which depths it can be
         trained for.

@@ -34,7 +34,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     """
     Train what is left of the run in `folder`, evaluate it, and write the model file.
 
-    On a GPU, `graph` has the training step replayed as a CUDA graph.
+    With `graph`, a GPU replays the training step as a CUDA graph.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def execute_run(folder: Path, config: TrainConfig, device: torch.device, downloa
     evaluation = evaluate(network, preprocessing, held_out, dataset.name, carry)
     if not distributed.is_main():
         return evaluation
-    # Where this machine keeps its data is no one else's business.
+    # Folders of this machine are nobody else's business.
     recipe = {key: value for key, value in config.to_dict().items() if key != 'data'}
     recipe |= {'pretrained': bool(config.pretrained), 'teacher': Path(config.teacher).name,
                **learned}

@@ -65,8 +65,8 @@ def load_to_measure(model: model_file.Model, run: Path, dataset: str, place: str
     """
     Return the data set to measure `model` on, and how its images differ from those it learned.
 
-    `run` is the folder of its run, whose note is asked, or its file, which is asked itself;
-    `place` is the folder of the data. The second is '' where nothing is known to differ.
+    `run` is the folder of its run, or its file: either has a record of the data. `place` is the
+    folder of the data. The second result is '' if no difference is known.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def load_to_measure(model: model_file.Model, run: Path, dataset: str, place: str
 def load_data(folder: Path, config: TrainConfig,
               download: bool) -> tuple[data.Dataset, data.ImageSet | None, dict[str, str]]:
     """
-    Return what `split` does, after a look at whether the run was begun with the same data.
+    Return what `split` returns, after checking that the run was begun with the same data.
 
-    And, for the process that writes the model file, what to record of the data in there.
+    For the process that writes the model file, also return what to record of the data in there.
     """
     if not distributed.is_main():
         return *split(config, data.load(config.dataset, config.data, config.input_size,

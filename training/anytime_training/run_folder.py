@@ -32,7 +32,7 @@ def model_path(path: str | Path) -> Path:
     ValueError: for a run that is not finished.
 
     """
-    path = Path(os.path.expanduser(path))  # Path's own raises for users that there are not
+    path = Path(os.path.expanduser(path))  # Path's own raises for unknown users
     if not path.is_dir():
         return path
     if (path / CONFIG).exists() and not (path / MODEL).exists():
@@ -54,10 +54,10 @@ def check_new(config: TrainConfig) -> None:
 
 def configuration(values: dict, stored: TrainConfig | None = None) -> TrainConfig:
     """
-    Return the configuration that `values` are of.
+    Return the configuration that `values` describe.
 
-    That of a network that starts from a model's has its shape: from its file, or from the
-    configuration that is `stored` in the folder of a run.
+    If the network starts from a model, it takes over that model's shape: from the model's file, or
+    from the configuration that is `stored` in the folder of the run.
     """
     shape: dict = {}
     if is_model(path := TrainConfig.typed(values).get('pretrained', '')):
@@ -70,8 +70,8 @@ def start_run(folder: Path, values: dict, resume: bool) -> TrainConfig:
     """
     Return the configuration for the run in `folder`, writing it there if the run is new.
 
-    `values` are the keys that were given; what a run that exists says cannot be changed by them,
-    but for where its data are.
+    `values` are the keys that were given. They cannot change the settings of an existing run,
+    except for where its data are.
 
     Raises
     ------
@@ -111,8 +111,7 @@ def check_begun(folder: Path, config: TrainConfig) -> None:
     """
     Raise ValueError if another process has begun the run in `folder`, with another `config`.
 
-    To be called when no other may be in there any more: of two that start at once both find it
-    empty.
+    To be called once the folder is locked: two processes that start at once both find it empty.
     """
     if difference := changed_setting(TrainConfig.of(read_config_file(folder / CONFIG)),
                                      config.to_dict()):
@@ -124,8 +123,8 @@ def changed_setting(before: TrainConfig, values: dict) -> str:
     """
     Return what `before` has other than `values`, the first only, as 'epochs 1, not 2'; '' if none.
 
-    Where the data are is left out. Values are as of `TrainConfig.to_dict`; a hash that is not
-    given may be any.
+    Where the data are does not count, nor does a hash that is not given. Values are as in
+    `TrainConfig.to_dict`.
     """
     had = before.to_dict()
     free = {'data', *(key for key in ('pretrained_sha256', 'teacher_sha256')

@@ -43,7 +43,7 @@ class Fixed:
         return self._weights
 
     def update(self, losses: Tensor) -> None:
-        """Take note of the losses, (exits,), of the iteration."""
+        """Learn from the losses, (exits,), of the iteration; here, nothing."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what has been learned so far."""
@@ -172,7 +172,7 @@ class Exp3(Alternating):
         self._steps = self._steps + 1
 
     def _learn(self, reward: Tensor) -> None:
-        # Of all exits, and then of the chosen one: to index with a tensor waits for the GPU.
+        # For all exits, then masked by the chosen one: indexing with a tensor waits for the GPU.
         chosen = torch.arange(len(reward), device=reward.device) == self.chosen
         gain = chosen * self._gamma * reward / (len(reward) * self.probabilities)
         self._scores = torch.log_softmax(self._scores + gain, 0)
@@ -190,8 +190,8 @@ class Rwm(Exp3):
     """
     Learn as EXP3, but from the rewards of all exits at once (Littlestone & Warmuth 1994; D.3).
 
-    Every v_j is multiplied by exp(γ 𝓛_j / L): seen always, no reward needs division by its chance.
-    So it is what EXP3 does in the mean; the authors' code has γ/2 in place of γ/L.
+    Every v_j is multiplied by exp(γ 𝓛_j / L). As every reward is seen, none is divided by its
+    chance, so this is what EXP3 does on average. The authors' code has γ/2 in place of γ/L.
     """
 
     def _learn(self, reward: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Shipping: a run's model as a file for others, measured as it is in there, with its card."""
+"""Shipping: a run's model as a file for others, measured as in that file, with its card."""
 
 import copy
 import dataclasses
@@ -15,7 +15,7 @@ from anytime_training.run_folder import CONFIG, DATA, MODEL, model_path
 from anytime_training.settings import read_config_file
 import torch
 
-_HYSTERESES = 2.0, 5.0, 10.0  # with which a card says what answers that are held are like
+_HYSTERESES = 2.0, 5.0, 10.0  # values for which a card says how good held answers are
 
 
 def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str | None,
@@ -23,9 +23,9 @@ def ship_run(run: Path, output: Path, half: bool, place: str | None, name: str |
     """
     Write the model of the folder `run` to `output` and a card beside it; return both paths.
 
-    With `half` weights are float16, and so they are when every exit is measured, on the test
-    images. `place` is the folder of the data where it has moved, `name` what to call the data and
-    `note` what else to say about it.
+    With `half`, weights are float16, also when the exits are measured on the test images. `place`
+    is the folder of the data if that has moved, `name` what to call the data, and `note` what else
+    to say about them.
 
     Raises
     ------

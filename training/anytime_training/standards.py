@@ -1,4 +1,4 @@
-"""The settings that are standard where others are not the paper's for CIFAR."""
+"""The standard settings, where they are not the paper's for CIFAR."""
 
 # Of data sets.
 _DATASETS: dict[str, dict] = {

@@ -62,10 +62,10 @@ def make_step(config: TrainConfig, network: StagedNetwork, phase: Phase,
               optimiser: Optimiser, graph: bool = True,
               teacher: Teacher | None = None) -> Step | GraphedStep:
     """
-    Return the step of a phase, in which `teacher`, if any, is asked.
+    Return the step of a phase, which asks `teacher`, if there is one.
 
-    With `graph` it is replayed as a CUDA graph on a GPU. Not so where several processes train; the
-    main one warns that steps are slower then.
+    With `graph` a GPU replays it as a CUDA graph, unless several processes train: then the main
+    one warns that steps are slower.
     """
     step = Step(config, network, phase, optimiser, teacher)
     if not graph or not phase.weights.is_cuda:

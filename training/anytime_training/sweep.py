@@ -18,7 +18,7 @@ from anytime_training.run_folder import (
 from anytime_training.settings import parse_assignment, read_config_file
 
 _POLL_S = 0.2
-_PATIENCE_S = 10.0  # with a run that was told to stop
+_PATIENCE_S = 10.0  # how long a run that was told to stop may take
 _IN_NAMES = str.maketrans({'/': '-', ',': '-', ' ': '', '[': '', ']': '', '"': ''})
 
 
@@ -106,8 +106,8 @@ def run_jobs(jobs: list[Job], devices: list[str], graph: bool,
     """
     Run what is left of `jobs`, one at a time on each of `devices` (name one twice to share it).
 
-    Every run is a process of its own with its output in train.txt, so that one that fails hurts no
-    other; those on the CPU share its threads. `graph` is as of `execute_run`. `report` is called
+    Every run is a process of its own with its output in train.txt, so one that fails does not hurt
+    others; those on the CPU share its threads. `graph` is as of `execute_run`. `report` is called
     with a line of text when one begins or ends. Return the jobs that failed. Ctrl-C and SIGTERM
     end the runs too, each with a whole checkpoint behind it.
     """

@@ -142,13 +142,13 @@ def is_of_paper(setting: Setting, method: str) -> bool:
     units, period = setting.model.units_per_block, setting.model.period
     if method in ('EANN', 'OPT+'):
         return (units, period) == _SEQUENCE
-    # Of n = 25 the paper has an exit every three units; of one exit alone it makes no difference.
+    # For n = 25 the paper has an exit every three units; for a single exit that does not matter.
     return len(units) == 1 and (period == ((3,) if units == (25,) else (1,))
                                 or (method, units, period) == ('OPT', (25,), (1,)))
 
 
 def beside_paper(rows: list[list], printed: list[dict], metrics: Sequence[str]) -> list[list]:
-    """Return rows that begin with method and recipe in order, the paper's after each method's."""
+    """Return rows sorted by method and recipe, the paper's after each method's own."""
     def order(row: list) -> tuple:
         return row[0], row[1] != 'standard', row[1]
     of_paper = {row['method']: row for row in printed}
@@ -165,8 +165,8 @@ def wins(results: list[Result]) -> list[Table]:
     """
     Return tables 2a and 5: how often a strategy is better than ANN.
 
-    An experiment is a setting with a weight scheme; of several seeds, which both have, it is the
-    mean that counts, as the seeds of one are no experiments of their own.
+    An experiment is a setting with a weight scheme. Of the seeds that both have, the mean counts:
+    seeds are no experiments of their own.
     """
     experiments = group(results, lambda run: (run.setting, run.scheme))
     pairs: dict[tuple, list] = {}

@@ -1,8 +1,7 @@
 """
 A trained network as the teacher of another (knowledge distillation, Hinton et al. 2015).
 
-It is asked about the very images that are learned from, varied as they are (Beyer et al., CVPR
-2022).
+It is asked about the same augmented images that the other learns from (Beyer et al., CVPR 2022).
 """
 
 from pathlib import Path
@@ -20,7 +19,7 @@ def check_teacher(path: Path, config: TrainConfig) -> None:
     """
     Raise ValueError if the model file at `path` cannot teach a run with `config`.
 
-    To be called before it starts: a mistake shall not leave half a run behind.
+    To be called before the run starts, so that a mistake does not leave half a run behind.
     """
     model = check_adopted(path, 'teacher', config)
     size, recipe = model.preprocessing.size, model.recipe
@@ -41,12 +40,12 @@ def load_teacher(folder: Path, class_ids: tuple[str, ...]) -> Model:
 
 class Teacher:
     """
-    What a model answers to images that are on their way into another network.
+    The answers of a model to images that are prepared for another network.
 
     Parameters
     ----------
     model: the teacher.
-    preprocessing: that the images have been through.
+    preprocessing: the one that the images have been through.
     device: to answer on.
 
     """
@@ -60,8 +59,8 @@ class Teacher:
         self._carry = model.carry or (0.0,) * len(model.network.exits)
         theirs = model.preprocessing
         self._scale = preprocessing.scale / theirs.scale
-        # What was subtracted from a pixel has been moved along with it: only what means differ by
-        # all over the picture can be put right.
+        # Crops have moved a mean per pixel along with the pixels, so only the mean difference of
+        # the means can be corrected.
         difference = (preprocessing.mean - theirs.mean).mean(dim=(1, 2), keepdim=True)
         self._shift = (difference / theirs.scale).to(device)
 

@@ -5,10 +5,10 @@ After a budget of B units, a sequence answers as well as the optimal network of 
 the cost inflation. The closed forms are those of Proposition 3.1 and of appendix A, in the limit
 of long sequences; `simulate` computes both at finite length, budget by budget, without using them.
 
-The proof in appendix A states E[C] <= 1 - 1/(2b) + 1/(b-1) + ln(b)/(b-1), and it is reached in the
-limit: whichever network an interruption falls into, with probability 1/b it is in its part that is
-no deeper than the network before. So it is of budgets up to the end of a network. Where they end
-within one, C can be more in the mean: at base 4 it is 1.74 in place of 1.67 up to the end of that
+The proof in appendix A states E[C] <= 1 - 1/(2b) + 1/(b-1) + ln(b)/(b-1), which is reached in the
+limit: with probability 1/b an interruption falls into the part of a network that is no deeper than
+the network before. This holds for budgets up to the end of a network. If they end within one, the
+mean of C can be larger: at base 4 it is 1.74 in place of 1.67 for budgets up to the end of that
 part.
 """
 
@@ -62,11 +62,11 @@ def simulate(base: float, networks: int, answers_inside: bool = True,
     """
     Return sup C and E[C] of a sequence of `networks` networks, by going through its budgets.
 
-    Depths are base^0, base^1, …, not rounded; budgets run out uniformly in the last network. It
-    has a share of only 1 - 1/base of all budgets, but C is in the mean what it is in those before.
+    Depths are base^0, base^1, …, not rounded; budgets run out uniformly in the last network. Only
+    a share of 1 - 1/base of all budgets does, but C has the same mean in the networks before.
 
-    Every network of the sequence answers inside, as an EANN's do, or with `answers_inside` false
-    only at its end. `budgets` are tried, evenly spaced.
+    Every network of the sequence answers at each depth, as those of an EANN do, or only at its end
+    if `answers_inside` is false. `budgets` is how many are tried, evenly spaced.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def simulate(base: float, networks: int, answers_inside: bool = True,
         raise ValueError(f'a simulation of {networks} networks has no previous one; use 2 or more')
     previous, depth = base ** (networks - 2), base ** (networks - 1)
     spent = sum(base ** index for index in range(networks - 1))
-    # The middle of each slice of the last network; its budgets, and the optimal's that matches.
+    # The middle of each slice of the last network; its budget, and the optimal one that matches.
     reached = (np.arange(budgets) + 0.5) * depth / budgets
     matched = np.maximum(reached, previous) if answers_inside else np.full(budgets, previous)
     inflation = (spent + reached) / matched

@@ -73,13 +73,13 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
         number, epoch = divmod(done, config.epochs)
         if epoch == 0:
             if done and learner.average is not None:
-                # What a phase freezes or goes on with is what answers: the averaged network.
+                # The next phase freezes, or goes on with, what answers: the average.
                 network.load_state_dict(learner.average.network.state_dict())
             learner = start_phase(number)
         batches = training_batches(train, preprocessing, config.batch_size, augmentation, seed,
                                    done)
-        # ConvNeXt leaves out blocks at random, with draws from PyTorch's own generator, of each
-        # process for its own images.
+        # ConvNeXt leaves out blocks at random, by draws from PyTorch's own generator, which each
+        # process makes for its own images.
         torch.manual_seed(derived_seed(seed, 'network', done, *distributed.own_number()))
         start = time.perf_counter()
         result = train_epoch(learner, batches, config, epoch, steps, seed + number,
@@ -87,7 +87,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
         speed = images_per_epoch / (time.perf_counter() - start)
         odd = [f'the loss of an exit became {loss}' for loss in result.losses
                if not math.isfinite(loss)]
-        if not odd and not _is_finite(network):  # since the last step, whose loss is of before it
+        if not odd and not _is_finite(network):  # by the last step, after its loss
             odd = ['a weight became infinite or no number']
         if odd:
             kept = f'; {path} holds epoch {done}' if done else ''
@@ -109,7 +109,7 @@ def train_network(config: TrainConfig, network: StagedNetwork, phases: list[Phas
 
 def _start_phase(config: TrainConfig, network: StagedNetwork, phase: Phase, steps: int, seed: int,
                  graph: bool, teacher: Teacher | None = None) -> Learner:
-    network.zero_grad(set_to_none=True)  # of what the phase before has trained, and this does not
+    network.zero_grad(set_to_none=True)  # also of what only the phase before has trained
     depths = [network.exits[index].depth for index in phase.exits]
     sampler = Fixed(phase.weights)
     if phase.alternates:

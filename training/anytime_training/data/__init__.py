@@ -24,7 +24,7 @@ def load(name: str, data: str = '', size: int = 32, download: bool = False,
     """
     Return the data set `name` with images of `size` pixels a side.
 
-    Class folders are called what their folder is.
+    A data set of class folders has the name of its folder.
 
     `data` is the folder it is read from (all but digits), and into which `download` fetches it.
     `warn` is called with a line of text for every image that is skipped.

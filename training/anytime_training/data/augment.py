@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Of the authors' code for SVHN (EchoWho/AnytimeNeuralNetwork_public, svhn-ann-paper-exp.py), in
+# From the authors' code for SVHN (EchoWho/AnytimeNeuralNetwork_public, svhn-ann-paper-exp.py), in
 # 0..255. It deforms images besides, which we do not; the paper's text names pad and crop alone.
 BRIGHTNESS, CONTRAST = 10.0, (0.8, 1.2)
 
@@ -24,8 +24,8 @@ class Augmentation:
     Attributes
     ----------
     flip: mirror half of them.
-    alternate_flip: those that one epoch mirrors the next one does not, so that each is seen as
-        often either way (Jordan 2024, arXiv 2404.00498); else which they are is drawn anew.
+    alternate_flip: the next epoch mirrors the other half, so that each image is seen as often
+        either way (Jordan 2024, arXiv 2404.00498); else each epoch draws which ones.
     padding: how far random crops reach over each border, as a share of the size; the paper's is an
         eighth, 4 of 32 pixels. Less is learned sooner.
     lighting: change brightness and contrast a little, as the authors do for SVHN.
@@ -55,7 +55,7 @@ def training_batches(data: ImageSet, preprocessing: Preprocessing, batch_size: i
     draws = generator(seed, 'batches', epoch)
     count, size, device = len(data), data.images.shape[-1], data.images.device
     padding = math.ceil(size * augmentation.padding)
-    # Else every batch would wait for a copy of the mean to the device.
+    # Once, or every batch would wait for a copy of the mean to the device.
     preprocessing = replace(preprocessing, mean=preprocessing.mean.to(device))
     order = torch.randperm(count, generator=draws).to(device)
     corners = torch.randint(2 * padding + 1, (2, count), generator=draws).to(device)
@@ -92,8 +92,8 @@ def relight(pixels: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
     """
     Return `pixels` (B, 3, H, W) in 0..255 with brightness and contrast changed, as float32.
 
-    What is drawn is in 0..1, (B, 1, 1, 1) each: where in their ranges the amount that is added to
-    an image and the factor of the distance of its pixels from each channel's mean are.
+    `brightness` and `contrast` are draws in 0..1, (B, 1, 1, 1) each. They are places in the ranges
+    of what is added to an image, and of the factor of its pixels' distance from the channel mean.
     """
     lit = (pixels + BRIGHTNESS * (2 * brightness - 1)).clamp(0, 255)
     mean = lit.mean(dim=(2, 3), keepdim=True)

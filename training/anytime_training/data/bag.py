@@ -109,7 +109,7 @@ class _Messages:
     def _parse(self, data: bytes, kind: str) -> Any:
         try:
             return self._reader.deserialize(data, kind)
-        except Exception as error:  # whatever a damaged message leads to
+        except Exception as error:  # a damaged message may raise anything
             raise BadImageError('damaged', 'the message is damaged') from error
 
 
@@ -125,7 +125,7 @@ def _opened(bag: Path) -> Iterator[Any]:
     if not bag.exists():
         raise ValueError(f'there is no {bag}; name the folder of a rosbag2')
     try:
-        # Bags of Humble and older do not tell what their messages look like.
+        # Bags of Humble and older do not hold the definitions of their messages.
         reader = AnyReader([bag], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
         reader.open()
     except Exception as error:  # of SQLite, of YAML, of the format

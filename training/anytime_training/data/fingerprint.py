@@ -1,4 +1,4 @@
-"""Which images a data set holds, in a few words, so that it is noticed when they change."""
+"""A short record of the images of a data set, so that it is noticed when they change."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ def fingerprint(dataset: Dataset) -> dict:
     """
     Return the images of each class, {'train': {class: count}, 'test': …}, and a hash of all.
 
-    It goes over pixels and labels, so about a second for each gigabyte.
+    The hash is over pixels and labels, and takes about a second for each gigabyte.
     """
     digest = hashlib.sha256()
     for part in (dataset.train, dataset.test):
@@ -26,7 +26,7 @@ def _counts(images: ImageSet, class_ids: tuple[str, ...]) -> dict[str, int]:
 
 
 def difference(before: dict, now: dict) -> str:
-    """Return what a fingerprint has that the one `before` had not, for people; '' if nothing."""
+    """Return how fingerprint `now` differs from `before`, for people; '' if it does not."""
     if before == now:
         return ''
     missing = [name for name in before['train'] if name not in now['train']]
@@ -48,10 +48,10 @@ def record(name: str, known: dict) -> dict[str, str]:
 
 def other_images(recipe: dict, dataset: str, now: dict[str, str]) -> str:
     """
-    Return how what a model with `recipe` has learned from differs from the images of today.
+    Return how the images that a model with `recipe` learned from differ from those of today.
 
-    `dataset` is the kind of these, as in a recipe, and `now` their `record`. It is '' where they
-    are the same, go by another name, or the recipe, as an older one, does not say.
+    `dataset` is the kind of the latter, as in a recipe, and `now` their `record`. It returns '' if
+    the images are the same or have another name, or if the recipe is too old to say.
     """
     learned = {'dataset': dataset, 'data_name': now['data_name']}
     sha256 = recipe.get('data_sha256', now['data_sha256'])

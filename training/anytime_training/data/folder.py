@@ -19,9 +19,9 @@ def load(folder: str | Path, size: int,
     """
     Return training images, test images and class names of class folders.
 
-    Either `folder`/train/<class>/… and `folder`/test/<class>/…, or only `folder`/<class>/…, of
-    which the last fifth of each class, in the order of their names, becomes the test images: where
-    names tell the time, neighbours do not end up on both sides. Images may have any size: the
+    Either `folder`/train/<class>/… and `folder`/test/<class>/…, or only `folder`/<class>/…. Of the
+    latter, the last fifth of each class, sorted by name, is for tests: if names tell the time,
+    neighbours do not end up on both sides. Images may have any size: the
     largest centred square is scaled to `size` pixels a side. An image that cannot be read is
     skipped and named through `warn`, and so are kinds of pictures that are not read.
 

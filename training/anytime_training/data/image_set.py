@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TEST_FRACTION = 0.2  # of images that do not say which of them are for tests
+TEST_FRACTION = 0.2  # if the images do not say which of them are for tests
 SPLIT_SEED = 2017  # of every fixed-seed split: the same images are held back in every run
 
 
@@ -48,9 +48,9 @@ class Dataset:
     ----------
     validation_at_end: images at the end of `train` to validate on; 0 means a stratified tenth of
         them.
-    neighbours: whether images that follow each other may be nearly the same, as those of a
-        recording are. The last ones of each class are held back then, else random ones: what is
-        measured on an image says nothing if its twin was learned from.
+    neighbours: whether images that follow each other may be nearly the same, as in a recording.
+        Then the last ones of each class are held back, else random ones: measuring on an image
+        says nothing if its twin was learned from.
 
     """
 
@@ -76,7 +76,7 @@ class Dataset:
         """
         Return the data set without `count` of the training images, and those.
 
-        Of each class they are as large a share as can be, which may be none of a small one.
+        The same share of each class is held back, as nearly as possible: none of a tiny one.
         """
         labels = self.train.labels
         places = torch.empty(len(labels), dtype=torch.float64)  # in the class, from 0 to 1
@@ -112,8 +112,8 @@ def stratified_split(labels: Tensor, fraction: float,
     """
     Split the indices of `labels` (N,), in order; the second part is `fraction` of each class.
 
-    With `neighbours` it is the last ones of each class, else random ones. The same labels are
-    always split alike. A class with at least two images has one in either part.
+    With `neighbours` it takes the last ones of each class, else random ones. The same labels are
+    always split alike. A class with two images or more has at least one in each part.
     """
     held_back = torch.zeros(len(labels), dtype=torch.bool)
     for members in _classes(labels, neighbours):

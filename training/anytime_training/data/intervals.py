@@ -1,4 +1,4 @@
-"""What was to be seen when: labelled intervals of a recording, and their split by time."""
+"""What was in view when: labelled intervals of a recording, and their split by time."""
 
 from collections.abc import Sequence
 import csv
@@ -75,7 +75,7 @@ def split(times: Sequence[float] | np.ndarray, intervals: Sequence[Interval],
     """
     Return what becomes of each frame, and the index of its interval; (frames,) each.
 
-    `times` are those of the frames, in seconds and any order. In time, the last fifth of the
+    `times` are those of the frames, in seconds and any order. The last fifth, in time, of the
     frames of every label is TEST. Of the others, those less than `gap` seconds from any TEST
     frame, whatever its label, are GAP and the rest TRAIN: neighbours, which look alike, are never
     on both sides. A frame in no interval is OUTSIDE.
