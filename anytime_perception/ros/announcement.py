@@ -1,5 +1,7 @@
 """What is published once of a model, for all subscribers while it is loaded."""
 
+from typing import Any
+
 from anytime_perception import engine
 from anytime_perception.model import Model
 from anytime_perception.msg import ModelInfo
@@ -29,7 +31,7 @@ class Announcement:
         while self._publishers:
             self._node.destroy_publisher(self._publishers.pop())
 
-    def _publish(self, kind: type, topic: str, message) -> None:
+    def _publish(self, kind: type, topic: str, message: Any) -> None:
         publisher = self._node.create_publisher(kind, topic, LATCHED)
         self._publishers.append(publisher)
         publisher.publish(message)

@@ -49,7 +49,7 @@ class AsyncCalls:
         self._timer: Timer | None = None
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
 
-    def __call__(self, client: Client, request, read: Callable[[Any], Any], timeout: float, *,
+    def __call__(self, client: Client, request: Any, read: Callable[[Any], Any], timeout: float, *,
                  repeat: bool = True) -> Future:
         """
         Return the future of what `read` makes of the response to `request`.

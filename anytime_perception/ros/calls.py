@@ -4,6 +4,7 @@ import inspect
 import math
 import threading
 import time
+from typing import Any
 
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
@@ -37,7 +38,7 @@ def check_can_wait(node: Node) -> None:
         frame = frame.f_back
 
 
-def result_of(future: Future, name: str, timeout: float, end: float):
+def result_of(future: Future, name: str, timeout: float, end: float) -> Any:
     """
     Return the result of `future` that the node `name` owes, until `end` on `time.monotonic`.
 
@@ -60,7 +61,8 @@ class ServiceCalls:
         self._name = name
         self._answered: set[Client] = set()
 
-    def __call__(self, client: Client, request, timeout: float, *, repeat: bool = True):
+    def __call__(self, client: Client, request: Any, timeout: float, *,
+                 repeat: bool = True) -> Any:
         """
         Return the response to `request`, within `timeout` seconds.
 

@@ -3,13 +3,18 @@
 import functools
 import math
 import time
+from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.images.region import Region
 from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
 from anytime_perception.ros.statistics import Statistics
 from anytime_perception.ros.trace import ImageTrace
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
 
 _OLDEST = 10.0  # seconds; a stamp that was longer ago is of another clock, or of a recording
 
@@ -19,8 +24,8 @@ class CameraImages:
     Takes the camera images of a perception node through its engine.
 
     `take` is called on the executor's thread and only stores the image; the engine's worker does
-    the rest. The node has `engine`, `outputs`, `statistics` and `log_once`. An image is counted
-    where its arrival was, also if it ends after the node was deactivated and activated again.
+    the rest. An image is counted where its arrival was, also if it ends after the node was
+    deactivated and activated again.
 
     Attributes
     ----------
@@ -28,7 +33,7 @@ class CameraImages:
 
     """
 
-    def __init__(self, node):
+    def __init__(self, node: 'PerceptionNode'):
         self._node = node
         self.region = Region()
 
@@ -44,9 +49,9 @@ class CameraImages:
         fail = functools.partial(self._fail, statistics, topic)
         try:
             check_image(message)
-            node.engine.submit(
+            node.running.submit(
                 functools.partial(self._decode, statistics, topic, message, trace,
-                                  node.engine.model.preprocessing.size),
+                                  node.running.model.preprocessing.size),
                 stream=topic, tag=trace, arrival=arrival, budget_from=arrival - spent,
                 on_failure=fail, on_refinement=functools.partial(self._publish, statistics))
         except (BadImageError, RuntimeError) as error:  # the latter: the engine gave up
@@ -63,16 +68,16 @@ class CameraImages:
                 'from its arrival; budget_from is stamp, which needs stamps of the clock that '
                 'this node has (use_sim_time with a recording)'))
             return 0.0
-        if age >= node.engine.budget.seconds:
+        if age >= node.running.budget.seconds:
             node.log_once.warning(f'late {topic}', (
                 f'an image of {node.resolve_topic_name(topic)} was {age * 1e3:.1f} ms old when it '
-                f'came, and its budget of {node.engine.budget.seconds * 1e3:g} ms spent '
+                f'came, and its budget of {node.running.budget.seconds * 1e3:g} ms spent '
                 '(budget_from is stamp): such images have their first answer only; are the '
                 "camera's clock and this node's the same?"))
         return age
 
     def _decode(self, statistics: Statistics, topic: str, message: Image | CompressedImage,
-                trace: ImageTrace, size: int):
+                trace: ImageTrace, size: int) -> np.ndarray:
         trace.started()
         statistics.count_start(topic, trace.age, trace.waited)
         region = self.region  # another thread may change it

@@ -1,5 +1,7 @@
 """The action ~/classify: one image and a budget, feedback at every exit, cancel for the answer."""
 
+from typing import TYPE_CHECKING
+
 from anytime_perception import engine
 from anytime_perception.action import Classify
 from anytime_perception.ros.decode import check_image, to_rgb
@@ -11,6 +13,9 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
+
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
 
 _MOST_GOALS = 16       # at once; each holds an image
 _RESULT_SECONDS = 10  # that a result is kept for its client
@@ -26,7 +31,7 @@ class ClassifyAction:
     happens on the executor's.
     """
 
-    def __init__(self, node):
+    def __init__(self, node: 'PerceptionNode'):
         self._node = node
         self._passes: dict[bytes, engine.ImagePass] = {}
         self._ends: dict[bytes, Future] = {}
@@ -90,9 +95,9 @@ class ClassifyAction:
 
     def _offer(self, key: bytes, handle: ServerGoalHandle) -> None:
         """Hand the image to the engine; raise ValueError with the reason where that can't be."""
-        running, goal = self._node.engine, handle.request
         if not self._node.active:
             raise ValueError(why_not_active(self._node))
+        running, goal = self._node.running, handle.request
         budget = None
         if goal.budget_ms:
             if reason := why_not(running, goal.budget_ms):

@@ -179,7 +179,8 @@ class AnytimeClient:
         return self._goals.classify(Classify.Goal(**{kind: image}, budget_ms=seconds * 1e3),
                                     seconds, self._guarded('on_refinement', on_refinement), stop)
 
-    def _call(self, client: Client, request, timeout: float | None, *, repeat: bool = True):
+    def _call(self, client: Client, request: Any, timeout: float | None, *,
+              repeat: bool = True) -> Any:
         self._check_open()
         check_can_wait(self._node)
         return self._service_calls(client, request, self._seconds(timeout), repeat=repeat)

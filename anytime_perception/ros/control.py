@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import math
 import time
+from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.ros import parameters
@@ -11,15 +12,14 @@ from anytime_perception.ros.reasons import why_given_up, why_not, why_not_active
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
+
 
 class Control:
-    """
-    Serves ~/set_budget and ~/preempt of a perception node.
+    """Serves ~/set_budget and ~/preempt of a perception node."""
 
-    The node has `engine` (None without), `active`, `intake`, `outputs`, `speed` and `statistics`.
-    """
-
-    def __init__(self, node):
+    def __init__(self, node: 'PerceptionNode'):
         self._node = node
         node.create_service(SetBudget, '~/set_budget', self._set_budget)
         node.create_service(Preempt, '~/preempt', self._preempt)
@@ -30,7 +30,7 @@ class Control:
         if not self._node.active:
             response.message = why_not_active(self._node)
             return response
-        if reason := why_given_up(self._node.engine):
+        if reason := why_given_up(self._node.running):
             response.message = reason
             return response
         try:
@@ -39,7 +39,7 @@ class Control:
             response.message = str(error)
             return response
         response.accepted = True
-        answers = [self._node.engine.preempt(topic) for topic in topics]
+        answers = [self._node.running.preempt(topic) for topic in topics]
         newest = max(filter(None, answers), default=None,
                      key=lambda answer: answer.arrival + answer.elapsed)
         if newest is None:
@@ -110,7 +110,7 @@ class Control:
         except ValueError as error:
             return str(error), ()
         changed = tuple(topic for topic in topics
-                        if self._node.engine.set_current_budget(budget_ms / 1e3, topic))
+                        if self._node.running.set_current_budget(budget_ms / 1e3, topic))
         return '' if changed else 'no image is in flight that has not been told to stop', changed
 
     def _cameras(self, name: str) -> Sequence[str]:

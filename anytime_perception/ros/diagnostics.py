@@ -173,7 +173,7 @@ def _memory_mb() -> float:
         return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     if isinstance(value, float):
         return '' if math.isnan(value) else f'{value:.3f}'
     return str(value)

@@ -9,6 +9,7 @@ from anytime_perception.msg import Label, ModelInfo, Refinement
 from anytime_perception.ros.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from std_msgs.msg import Header
 
 _ROW = '{:>9}  {:>7}  {:>12}  {:>12}  {:>5}  {:>8}  {}'
 _ROW_SECONDS = 0.25  # between two rows
@@ -87,7 +88,7 @@ def place(refinement: Refinement) -> tuple[int, int, int]:
     return (*_key(refinement.header), refinement.exit_index)
 
 
-def _key(header) -> tuple[int, int]:
+def _key(header: Header) -> tuple[int, int]:
     return header.stamp.sec, header.stamp.nanosec
 
 

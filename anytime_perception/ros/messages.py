@@ -5,6 +5,7 @@ import math
 from anytime_perception import engine
 from anytime_perception.model import Model
 from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
+from builtin_interfaces.msg import Time
 import numpy as np
 from std_msgs.msg import Header
 
@@ -37,7 +38,7 @@ def ranking(refinement: engine.Refinement, top_k: int) -> list[int]:
 
 
 def model_info_message(model: Model, device: str, profile: engine.LatencyProfile,
-                       stamp) -> ModelInfo:
+                       stamp: Time) -> ModelInfo:
     """Return the anytime contract of a loaded model: cost, quality and latency of each exit."""
     exits = model.network.exits
     measured = model.measured

@@ -79,6 +79,12 @@ class PerceptionNode(LifecycleNode):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
 
+    @property
+    def running(self) -> engine.AnytimeEngine:
+        """The engine of a node that is configured."""
+        assert self.engine is not None
+        return self.engine
+
     # Transitions.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -180,15 +186,14 @@ class PerceptionNode(LifecycleNode):
         gc.freeze()
 
     def _activate(self) -> None:
-        assert self.engine is not None  # since it was configured
         self._settings.check()
-        if reason := why_given_up(self.engine):
+        if reason := why_given_up(self.running):
             raise ValueError(reason)
-        self.statistics = Statistics(self.engine.counts)
+        self.statistics = Statistics(self.running.counts)
         self.log_once.forget()
         self.active = True
         self.speed.start(self.get_parameter('speed_budgets').value)
-        if reason := doubt(self.engine, self.speed.shortest_ms):
+        if reason := doubt(self.running, self.speed.shortest_ms):
             self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}')
         self._settings.apply_budget()
         self.intake.start()

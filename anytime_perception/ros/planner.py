@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from typing import Any
 
 from anytime_perception.files import write_json
 from anytime_perception.msg import ExitInfo
@@ -174,7 +175,7 @@ def _check_output(path: str) -> None:
         tempfile.TemporaryFile(dir=folder).close()
 
 
-def _are_budgets(values) -> bool:
+def _are_budgets(values: Any) -> bool:
     listed = isinstance(values, Sequence) and not isinstance(values, str)
     return listed and all(type(value) in (int, float) and value > 0 for value in values)
 

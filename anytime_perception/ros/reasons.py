@@ -1,7 +1,12 @@
 """Why a budget, the engine or the node is not to be relied on: sentences for people."""
 
+from typing import TYPE_CHECKING
+
 from anytime_perception import engine
 from anytime_perception.ros import parameters
+
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
 
 
 def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
@@ -19,8 +24,8 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
     return ''
 
 
-def why_not_active(node) -> str:
-    """Return why `node`, which has `trouble`, is not active, or what to do."""
+def why_not_active(node: 'PerceptionNode') -> str:
+    """Return why `node` is not active, or what to do."""
     return (f'the node is not active: {node.trouble}' if node.trouble else
             'the node is not active; activate it first')
 

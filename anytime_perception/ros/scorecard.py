@@ -1,6 +1,7 @@
 """What a planner got: accuracy by exit and by budget, preemption latency. Knows no ROS."""
 
 import collections
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 import math
 
@@ -42,17 +43,17 @@ class Scorecard:
         self.refinements = 0
         self.older_than_published = 0
 
-    def add_truth(self, key, class_id: str) -> None:
+    def add_truth(self, key: Hashable, class_id: str) -> None:
         """Note what image `key` really shows; ignored if the model does not know that class."""
         self.shown += 1
         if class_id in self._class_ids:
             self._truths[key] = class_id
 
-    def truth(self, key) -> str | None:
+    def truth(self, key: Hashable) -> str | None:
         """Return what image `key` really shows, None if nobody has said."""
         return self._truths.get(key)
 
-    def add_refinement(self, key, exit_index: int, answer: str, elapsed_ms: float,
+    def add_refinement(self, key: Hashable, exit_index: int, answer: str, elapsed_ms: float,
                        budget_ms: float, *, final: bool, preempted: bool) -> None:
         """Note an answer about image `key`."""
         self.refinements += 1

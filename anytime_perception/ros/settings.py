@@ -1,6 +1,7 @@
 """A change of a parameter: refused with the reason, or made to take effect."""
 
 from collections.abc import Callable
+from typing import Any, TYPE_CHECKING
 
 from anytime_perception.images.region import Region
 from anytime_perception.ros import parameters
@@ -10,19 +11,18 @@ from anytime_perception.ros.speed import speed_table
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
+
 # What parameters that are texts are read by; it raises ValueError for what it can't read.
 _PARSED: dict[str, Callable[[str], object]] = {
     'region': Region.parse, 'speed_budgets': speed_table}
 
 
 class Settings:
-    """
-    The parameters of a perception node.
+    """The parameters of a perception node."""
 
-    The node has `engine` (None without), `active`, `images`, `outputs` and `speed`.
-    """
-
-    def __init__(self, node):
+    def __init__(self, node: 'PerceptionNode'):
         self._node = node
         parameters.declare_parameters(node)
         for text in parameters.misspelt(node):
@@ -60,7 +60,7 @@ class Settings:
         if node.engine is not None:
             node.engine.budget = min(budget_ms, node.speed.budget_ms) / 1e3
 
-    def _value(self, name: str):
+    def _value(self, name: str) -> Any:
         return self._node.get_parameter(name).value
 
     def _change(self, changes: list[Parameter]) -> SetParametersResult:
@@ -88,7 +88,7 @@ class Settings:
                 return str(error)
         return parameters.reason_against(change.name, change.value)
 
-    def _apply(self, name: str, value) -> None:
+    def _apply(self, name: str, value: Any) -> None:
         """Make a live parameter take effect; others are read when they are needed."""
         outputs, engine = self._node.outputs, self._node.engine
         if name == 'region':

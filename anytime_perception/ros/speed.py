@@ -7,6 +7,9 @@ import time
 from anytime_perception.ros.qos import NEWEST
 from geometry_msgs.msg import TwistStamped, Vector3
 import numpy as np
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.timer import Timer
 
 try:
     from nav_msgs.msg import Odometry
@@ -63,7 +66,7 @@ class SpeedBudget:
 
     """
 
-    def __init__(self, node, steady_clock, changed: Callable[[], None],
+    def __init__(self, node: Node, steady_clock: Clock, changed: Callable[[], None],
                  warn: Callable[[str, str], None]):
         self._node = node
         self._clock = steady_clock
@@ -74,7 +77,7 @@ class SpeedBudget:
         self._speed = math.inf
         self._heard = -math.inf
         self._subscriptions: list = []
-        self._stale = None  # a timer, while there is a table
+        self._stale: Timer | None = None  # while there is a table
 
     def start(self, table: str) -> None:
         """Begin to listen if there is a `table`, a text as for `speed_table`."""
@@ -84,11 +87,10 @@ class SpeedBudget:
         self._started = time.monotonic()
         self._stale = self._node.create_timer(_STALE, self._changed, clock=self._clock)
         self._subscriptions = [self._node.create_subscription(
-            TwistStamped, 'speed', lambda message: self._hear(message.twist.linear), NEWEST)]
+            TwistStamped, 'speed', self._hear_twist, NEWEST)]
         if Odometry is not None:
             self._subscriptions.append(self._node.create_subscription(
-                Odometry, 'odometry', lambda message: self._hear(message.twist.twist.linear),
-                NEWEST))
+                Odometry, 'odometry', self._hear_odometry, NEWEST))
 
     def stop(self) -> None:
         """Stop listening."""
@@ -122,6 +124,12 @@ class SpeedBudget:
         if time.monotonic() >= self._heard + _STALE:
             return self.shortest_ms
         return float(np.interp(self._speed, speeds, budgets))
+
+    def _hear_twist(self, message: TwistStamped) -> None:
+        self._hear(message.twist.linear)
+
+    def _hear_odometry(self, message: 'Odometry') -> None:
+        self._hear(message.twist.twist.linear)
 
     def _hear(self, velocity: Vector3) -> None:
         speed = math.hypot(velocity.x, velocity.y, velocity.z)

@@ -223,6 +223,6 @@ class Statistics:
         return _quantile(self._elapsed.get(exit_index, ()), 0.5)
 
 
-def _quantile(values, q: float) -> float:
+def _quantile(values: Iterable[float], q: float) -> float:
     values = list(values)  # the other thread may append
     return float(np.quantile(values, q)) if values else math.nan

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from anytime_perception.engine import Refinement
 from anytime_perception.model import Model
+from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 try:
@@ -12,7 +13,8 @@ except ImportError:
     Classification = LabelInfo = None
 
 
-def classification(refinement: Refinement, header: Header, classes: Sequence[int]):
+def classification(refinement: Refinement, header: Header, classes: Sequence[int],
+                   ) -> 'Classification':
     """
     Return what a refinement says of `classes` as vision_msgs/Classification.
 
@@ -23,7 +25,7 @@ def classification(refinement: Refinement, header: Header, classes: Sequence[int
         for number in classes])
 
 
-def label_info(model: Model, stamp):
+def label_info(model: Model, stamp: Time) -> 'LabelInfo':
     """Return a model's labels as vision_msgs/LabelInfo."""
     message = LabelInfo(
         class_map=[VisionClass(class_id=index, class_name=class_id)
