@@ -61,6 +61,19 @@ def test_versions_agree():
     assert in_xml in [version for version, _, _ in changelog.foreach_version()]
 
 
+def test_the_next_release_says_first_what_users_have_to_change():
+    """As the tools that make releases read it, once they have given it a number."""
+    changelog = pytest.importorskip('catkin_pkg.changelog')
+    text = (ROOT / 'CHANGELOG.rst').read_text().replace(
+        'Forthcoming\n-----------', '9.9.9 (2030-01-01)\n------------------')
+    _, _, groups = next(iter(changelog.populate_changelog_from_rst(
+        changelog.Changelog('anytime_perception'), text).foreach_version(reverse=True)))
+    titles = [str(title) for title in groups[::2]]
+    assert titles[0] == '**To change by users**'
+    assert all(title.startswith(('**Added: ', '**Fixed: ')) for title in titles[1:])
+    assert [type(entries) for entries in groups[1::2]] == [changelog.BulletList] * len(titles)
+
+
 @pytest.mark.parametrize('distribution, apt', [('humble', False), ('jazzy', False),
                                                ('lyrical', True)])
 def test_torch_is_asked_of_apt_only_where_it_has_one_that_will_do(distribution, apt):
