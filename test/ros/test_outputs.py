@@ -2,11 +2,13 @@
 
 import csv
 import math
+import os
+import threading
 import time
 from types import SimpleNamespace
 
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros import camera_images, speed, vision
+from anytime_perception.ros import camera_images, speed, trace_file, vision
 from anytime_perception.ros.annotated import annotate
 from anytime_perception.ros.decode import to_rgb
 from anytime_perception.ros.messages import ranking
@@ -141,6 +143,25 @@ def test_traces_that_are_lost_are_said_once(caplog):
     file.close()
     lost, = [record.getMessage() for record in caplog.records]
     assert '/dev/full lacks lines' in lost and 'No space left' in lost
+
+
+def test_a_disk_that_stalls_costs_lines_and_is_said_once(tmp_path, monkeypatch, caplog):
+    """A pipe that nobody reads takes 64 KiB, and then no more: the writer stands still."""
+    monkeypatch.setattr(trace_file, '_MOST_WAITING', 20)
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), newline='') as reader:
+        file = TraceFile(str(pipe))
+        for _ in range(3000):
+            file.write(Trace(exit_ms=[1.0], header=Header()))
+        lost, = [record.getMessage() for record in caplog.records]
+        assert f'{pipe} lacks lines: the disk is too slow' in lost
+        os.set_blocking(reader.fileno(), True)  # the disk has recovered
+        closing = threading.Thread(target=file.close)
+        closing.start()
+        lines = list(csv.reader(reader))
+        closing.join()
+    assert lines[0] == list(TraceFile.COLUMNS) and 20 < len(lines) < 3000
 
 
 def test_a_trace_that_cannot_be_written_ends_configure_with_its_name(perception):

@@ -57,6 +57,20 @@ def test_told_to_stop_while_the_node_starts(monkeypatch, model_path, said, callb
     assert said.errors == []
 
 
+def test_a_thread_of_a_node_waits_for_python_s_lock_ten_times_shorter_than_by_default():
+    """Docs/engine.md says what a listener and an answer wait for each other else."""
+    def make_node():
+        intervals.append(sys.getswitchinterval())
+        raise ValueError('that will do')
+    before, intervals = sys.getswitchinterval(), []
+    sys.setswitchinterval(0.005)  # the default, whatever earlier tests have left
+    try:
+        assert spin(make_node) == 1
+    finally:
+        sys.setswitchinterval(before)
+    assert intervals[0] <= 0.005 / 10
+
+
 def test_an_error_of_a_node_s_own_is_raised():
     def make_node():
         raise ZeroDivisionError
