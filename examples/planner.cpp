@@ -1,5 +1,5 @@
 // A planner in C++: grants each image a budget, listens to the answers as they get better, and
-// demands the newest one whenever it has to decide.
+// demands the newest one whenever it has to decide, if it is new enough to act on.
 //
 //   ros2 run anytime_perception planner_cpp --ros-args -p budget_ms:=20.0 -p decide_every_ms:=500
 //
@@ -31,6 +31,7 @@ public:
   {
     const auto perception = declare_parameter("perception", "anytime_perception");
     budget_ms_ = declare_number("budget_ms", 20.0);
+    max_age_ms_ = declare_number("max_age_ms", 1000.0);
     const std::chrono::duration<double, std::milli> period(
       std::max(1.0, declare_number("decide_every_ms", 500.0)));
 
@@ -93,6 +94,13 @@ private:
           RCLCPP_INFO(get_logger(), "no answer: %s", answer->message.c_str());
           return;
         }
+        // Where the camera has died, the newest answer may be of any age.
+        if (answer->age_ms > max_age_ms_) {
+          RCLCPP_WARN(
+            get_logger(), "no answer: the newest is about an image that came %.1f ms ago",
+            answer->age_ms);
+          return;
+        }
         RCLCPP_INFO(
           get_logger(), "it is a %s (%.2f), seen %.1f ms ago; %zu refinements so far",
           answer->refinement.class_ids[0].c_str(), answer->refinement.confidence, answer->age_ms,
@@ -123,6 +131,7 @@ private:
   }
 
   double budget_ms_;
+  double max_age_ms_;
   bool granted_ = false;
   size_t heard_ = 0;
   rclcpp::Subscription<Refinement>::SharedPtr refinements_;

@@ -35,3 +35,11 @@ def test_the_planner_in_cpp_says_why_a_budget_is_refused(planner, start, model_p
     start('perception_node', model=model_path)
     process = planner(budget_ms=0.00001)
     wait_for(lambda: 'shorter than the first exit' in process.log())
+
+
+def test_the_planner_in_cpp_does_not_act_on_an_old_answer(planner, start, model_path, pictures):
+    start('perception_node', model=model_path)
+    start('camera', images=pictures)
+    process = planner(budget_ms=500.0, max_age_ms=0.001)
+    wait_for(lambda: 'no answer: the newest is about an image that came' in process.log())
+    assert 'it is a' not in process.log()
