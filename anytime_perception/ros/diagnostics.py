@@ -35,7 +35,7 @@ class Diagnostics:
         """Publish the current state."""
         node, statistics = self._node, self._node.statistics
         statuses = [self._status('images', self._health(statistics), self._values(statistics))]
-        self._topics = node.intake.topics or self._topics
+        self._topics = node.intake.topics if node.active else self._topics
         if len(self._topics) > 1:
             statuses += [self._camera(statistics, topic) for topic in self._topics]
         message = DiagnosticArray(status=statuses)
@@ -90,7 +90,7 @@ class Diagnostics:
                 f'nothing has come of the image in flight for {node.engine.stuck_for:.0f} s'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
-        if not node.intake.subscribed:
+        if node.intake.topics and not node.intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
         if silent := self._cameras_at(DiagnosticStatus.ERROR, statistics):
             return DiagnosticStatus.ERROR, '; '.join(silent)
@@ -115,7 +115,8 @@ class Diagnostics:
         if slow := self._cameras_at(DiagnosticStatus.WARN, statistics):
             level = max(level, DiagnosticStatus.WARN)
             complaints += slow
-        return level, '; '.join(complaints) or 'active'
+        return level, '; '.join(complaints) or (
+            'active' if self._node.intake.topics else 'active, for goals only (no image_topics)')
 
     def _exceeded(self, name: str, value: float) -> bytes:
         for level, kind in ((DiagnosticStatus.ERROR, 'error'), (DiagnosticStatus.WARN, 'warn')):

@@ -29,7 +29,7 @@ class ImageIntake:
 
     Attributes
     ----------
-    topics: the camera topics, as the parameter names them; none while stopped.
+    topics: the camera topics, as the parameter names them; none while stopped, or without cameras.
 
     """
 
@@ -66,7 +66,7 @@ class ImageIntake:
         ValueError: for a name that no topic can have.
 
         """
-        self.topics = tuple(self._node.get_parameter('image_topics').value) or ('image',)
+        self.topics = tuple(self._node.get_parameter('image_topics').value)
         for topic in self.topics:
             _check_name(self._node, topic)
         # Also if nobody wants answers yet, so that what is wrong with a subscription shows now,

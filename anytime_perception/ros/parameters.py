@@ -1,6 +1,6 @@
 """The node's parameters: names, defaults, ranges, when they are read, and what they mean."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import difflib
 import enum
@@ -10,6 +10,7 @@ from typing import Any
 from anytime_perception.runner_names import MAX_THREADS, PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 
 class Read(enum.Enum):
@@ -27,7 +28,7 @@ class Spec:
     One parameter.
 
     Numbers have a range `minimum` to `maximum`; `above` excludes the minimum itself. Texts may
-    have `choices`.
+    have `choices`. A list is of texts.
     """
 
     default: Any
@@ -53,6 +54,9 @@ class Spec:
         """Return why parameter `name` can't be `value`; empty if it can."""
         if self.choices and value not in self.choices:
             return f'{name} is {value!r}; allowed: {", ".join(self.choices)}'
+        if isinstance(self.default, list):
+            return '' if _are_texts(value) else \
+                f"{name} is {value!r}; it must be a list of names, such as ['front', 'rear']"
         if not isinstance(self.default, float):
             return ''  # rclpy checks the type, and the range of integers
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -64,10 +68,12 @@ class Spec:
     def descriptor(self) -> ParameterDescriptor:
         """Return what `ros2 param describe` shows."""
         read = '' if self.read is Read.LIVE else f' Read {self.read.value}.'
-        # A number is typed dynamically, so that people may write 20 where they mean 20.0.
+        # A number is typed dynamically, so that people may write 20 where they mean 20.0, and a
+        # list, as an empty one has no type in YAML.
         descriptor = ParameterDescriptor(
             description=self.text + read, additional_constraints=self.allowed,
-            read_only=self.read is Read.START, dynamic_typing=isinstance(self.default, float))
+            read_only=self.read is Read.START,
+            dynamic_typing=isinstance(self.default, (float, list)))
         if type(self.default) is int:
             descriptor.integer_range = [IntegerRange(
                 from_value=int(self.minimum), to_value=int(self.maximum), step=1)]
@@ -95,7 +101,7 @@ PARAMETERS: dict[str, Spec] = {
         Read.CONFIGURED, choices=PRECISIONS),
     'image_topics': Spec(
         ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
-        'turns.', Read.ACTIVATED),
+        'turns. []: no camera, only goals of ~/classify.', Read.ACTIVATED),
     'image_transport': Spec(
         'match', 'Type of the image topics: raw (sensor_msgs/Image), compressed '
         '(sensor_msgs/CompressedImage), or match: for each topic the one that it carries, raw '
@@ -207,7 +213,9 @@ def declare(node: Node, name: str, spec: Spec) -> Any:
 def declare_parameters(node: Node) -> None:
     """Declare every parameter of the perception node with its description and range."""
     for name, spec in PARAMETERS.items():
-        node.declare_parameter(name, spec.default, spec.descriptor())
+        declared = node.declare_parameter(name, spec.default, spec.descriptor())
+        if isinstance(spec.default, list) and declared.value is None:  # YAML's []
+            node.set_parameters([Parameter(name, Parameter.Type.STRING_ARRAY, [])])
 
 
 def misspelt(node: Node) -> Iterator[str]:
@@ -226,3 +234,8 @@ def misspelt(node: Node) -> Iterator[str]:
 def reason_against(name: str, value: Any) -> str:
     """Return why parameter `name` can't be `value`; empty if it can, or is not one of ours."""
     return PARAMETERS[name].reason_against(name, value) if name in PARAMETERS else ''
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and \
+        all(isinstance(text, str) for text in value)

@@ -198,7 +198,8 @@ class PerceptionNode(LifecycleNode):
         self._settings.apply_budget()
         self.intake.start()
         topics = ', '.join(self.resolve_topic_name(topic) for topic in self.intake.topics)
-        self.get_logger().info(f'active: takes images of {topics}')
+        self.get_logger().info(
+            f'active: takes images of {topics or "goals only, as image_topics is empty"}')
 
     def _stop(self) -> None:
         try:

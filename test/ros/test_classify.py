@@ -8,10 +8,12 @@ from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros import classify
 import cv2
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 import pytest
 from rclpy.action import ActionClient
 from rclpy.action.server import GoalEvent
+from rclpy.parameter import Parameter
 from served import (CLASS_IDS, compressed_message, finals, hold, image_message, NAME, result_of,
                     send, wait_for, WAIT_SECONDS)
 
@@ -44,6 +46,31 @@ def held(monkeypatch):
     go = hold(monkeypatch, classify)
     yield go
     go.set()
+
+
+@pytest.mark.parametrize('given', ['override', 'argument', 'file', 'later'])
+def test_a_node_without_cameras_answers_goals_and_misses_no_image(perception, client, said,
+                                                                  tmp_path, given):
+    file = tmp_path / 'goals.yaml'
+    file.write_text('/**:\n  ros__parameters:\n    image_topics: []\n')
+    arguments = {'argument': ['-p', 'image_topics:=[]'], 'file': ['--params-file', str(file)]}
+    overrides = {'image_topics': []} if given == 'override' else {}
+    node = perception(['--ros-args', *arguments.get(given, [])], error_silence_s=0.1, **overrides)
+    if given == 'later':
+        node.trigger_deactivate()
+        for value, successful in ((None, False), ([], True)):
+            assert node.set_parameters([Parameter('image_topics', value=value)])[0].successful \
+                == successful
+        node.trigger_activate()
+    assert node.active and not said.errors and 'goals only' in said.infos[-1]
+    assert node.intake.topics == ()
+    wait_for(lambda: not node.count_subscribers('image'))
+    goal = Classify.Goal(image=image_message()[0], budget_ms=math.inf)
+    assert Goals(client).ask(goal)[1].success
+    health = client.listen(DiagnosticArray, '/diagnostics')
+    wait_for(lambda: health)
+    status, = health[-1].status
+    assert status.level == DiagnosticStatus.OK and 'goals only' in status.message
 
 
 def test_a_goal_is_refined_to_the_end(perception, client):

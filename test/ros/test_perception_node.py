@@ -496,6 +496,8 @@ def test_services_say_what_went_wrong_before(perception, client):
     ({'budget_ms': 'soon'}, 'must be a number'),
     ({'precision': 'int4'}, 'float32, bfloat16'),
     ({'region': '0.5, 0, 0.6, 1'}, 'all within it'),
+    ({'image_topics': 'front'}, "must be a list of names, such as ['front', 'rear']"),
+    ({'image_topics': [1, 2]}, 'must be a list of names'),
     ({'image_transport': 'pigeon'}, 'raw, compressed')])
 def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client, said,
                                                               model_path, parameters, text):
@@ -503,7 +505,7 @@ def test_what_cannot_be_configured_is_named_and_can_be_mended(perception, client
     assert len(said.errors) == 1 and text in said.errors[0]
     assert state(client) == State.PRIMARY_STATE_UNCONFIGURED
     good = {'model': str(model_path), 'device': 'cpu', 'budget_ms': 50, 'precision': 'float32',
-            'region': '', 'image_transport': 'raw'}
+            'region': '', 'image_topics': ['front'], 'image_transport': 'raw'}
     results = node.set_parameters([Parameter(name, value=good[name]) for name in parameters])
     assert all(result.successful for result in results), results
     assert change_state(client, Transition.TRANSITION_CONFIGURE)
