@@ -10,6 +10,10 @@ from anytime_perception.ros.ended import unless_ended
 from anytime_perception.ros.messages import ranking, refinement_message
 from anytime_perception.ros.trace import ImageTrace
 from anytime_perception.ros.trace_file import TraceFile
+from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSPolicyKind
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 
@@ -33,11 +37,11 @@ class Outputs:
         self._node = node
         self._class_ids: tuple[str, ...] = ()
         self._trace_file: TraceFile | None = None
-        self._refinements = node.create_publisher(Refinement, '~/refinements', 50)
-        self._annotated = node.create_publisher(Image, '~/annotated', 1)
-        self._trace = node.create_publisher(Trace, '~/trace', 50)
+        self._refinements = _publisher(node, Refinement, '~/refinements', 50)
+        self._annotated = _publisher(node, Image, '~/annotated', 1)
+        self._trace = _publisher(node, Trace, '~/trace', 50)
         self._classification = None if vision.Classification is None else \
-            node.create_publisher(vision.Classification, '~/classification', 50)
+            _publisher(node, vision.Classification, '~/classification', 50)
         self._announcement = Announcement(node)
         self._annotator = Annotator(self._publish_picture)
 
@@ -126,3 +130,23 @@ class Outputs:
     def keeps_pictures(self) -> bool:
         """Whether somebody looks at ~/annotated, so that pictures are needed to the end."""
         return self._annotated.get_subscription_count() > 0
+
+
+def _publisher(node: LifecycleNode, kind: type, topic: str, depth: int) -> Publisher:
+    """
+    Make a publisher whose reliability and depth users may override.
+
+    Raises
+    ------
+    ValueError: for a reliability that there is not.
+
+    """
+    try:
+        return node.create_publisher(
+            kind, topic, depth, qos_overriding_options=QoSOverridingOptions(
+                (QoSPolicyKind.RELIABILITY, QoSPolicyKind.DEPTH)))
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # the middleware's, and not of an override
+            raise
+        raise ValueError(f'qos_overrides of {node.resolve_topic_name(topic)}: {error}; allowed: '
+                         'reliable, best_effort') from error

@@ -46,6 +46,23 @@ def test_only_final_answers_or_changes(perception, client):
     assert [message.exit_index for message in heard[1 + len(every):]] == expected
 
 
+@pytest.mark.parametrize('name', ['refinements', 'annotated', 'trace'])
+def test_the_qos_of_what_is_published_can_be_overridden(perception, name):
+    node = perception(**{f'qos_overrides.{NAME}/{name}.publisher.reliability': 'best_effort',
+                         f'qos_overrides.{NAME}/{name}.publisher.depth': 7})
+    publisher, = [own for own in node.publishers if own.topic_name == f'{NAME}/{name}']
+    profile = publisher.qos_profile
+    assert (profile.reliability, profile.depth) == (ReliabilityPolicy.BEST_EFFORT, 7)
+    others = [own for own in node.publishers if own is not publisher and NAME in own.topic_name]
+    assert others and {own.qos_profile.reliability for own in others} == {
+        ReliabilityPolicy.RELIABLE}
+
+
+def test_an_impossible_qos_of_what_is_published_is_one_line(perception):
+    with pytest.raises(ValueError, match=f'{NAME}/trace.*besteffort.*reliable, best_effort'):
+        perception(**{f'qos_overrides.{NAME}/trace.publisher.reliability': 'besteffort'})
+
+
 def test_the_annotated_picture_shows_the_answer(perception, client):
     node = perception()
     pictures = client.listen(Image, f'{NAME}/annotated')
