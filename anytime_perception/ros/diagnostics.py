@@ -4,11 +4,16 @@ import math
 import os
 import resource
 import time
+from typing import TYPE_CHECKING
 
 from anytime_perception.ros.parameters import PARAMETERS
 from anytime_perception.ros.reasons import why_given_up
 from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
 
 _SECONDS = 1.0
 
@@ -21,11 +26,10 @@ class Diagnostics:
     monitor shows which one is unhealthy. These are published while the node is inactive, too, lest
     they be taken for stale.
 
-    The timer runs on the steady clock, so also while simulation time is paused. The node has
-    `engine` (None without), `active`, `trouble`, `intake`, `outputs` and `statistics`.
+    The timer runs on the steady clock, so also while simulation time is paused.
     """
 
-    def __init__(self, node, steady_clock):
+    def __init__(self, node: 'PerceptionNode', steady_clock: Clock):
         self._node = node
         self._topics: tuple[str, ...] = ()  # as `intake` has them, or had
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
@@ -125,11 +129,11 @@ class Diagnostics:
                 return level
         return DiagnosticStatus.OK
 
-    def _values(self, statistics: Statistics) -> dict:
+    def _values(self, statistics: Statistics) -> dict[str, object]:
         node = self._node
         failed = statistics.bad['failed']
         rate = statistics.rate(time.monotonic())
-        values = {
+        values: dict[str, object] = {
             'images_received': statistics.received,
             'images_lost': statistics.lost,
             'images_bad': statistics.dropped - failed,

@@ -1,5 +1,7 @@
 """Answers out: refinements at the chosen rate, the annotated picture, vision_msgs, traces."""
 
+from typing import TYPE_CHECKING
+
 from anytime_perception import engine
 from anytime_perception.model import Model
 from anytime_perception.msg import Refinement, Trace
@@ -16,6 +18,9 @@ from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
+if TYPE_CHECKING:
+    from anytime_perception.ros.perception_node import PerceptionNode
+
 
 class Outputs:
     """
@@ -31,7 +36,7 @@ class Outputs:
 
     """
 
-    def __init__(self, node):
+    def __init__(self, node: 'PerceptionNode'):
         self.rate = 'every'
         self.top_k = 3
         self._node = node
