@@ -161,8 +161,8 @@ def test_each_of_several_cameras_has_a_status(perception, client):
             publisher.publish(image_message()[0])
         return [(status.level, status.message.lstrip('0123456789. ').split(' for ')[0])
                 for status in cameras() or ()]
-    wait_for(lambda: send_and_see(front, rear) == 2 * [(OK, 'active')])
-    assert all(int(values_of(camera)['images_received']) > 0 for camera in cameras())
+    wait_for(lambda: send_and_see(front, rear) == 2 * [(OK, 'active')] and
+             all(int(values_of(camera)['images_received']) > 0 for camera in cameras()))
     wait_for(lambda: send_and_see(front) == [(OK, 'active'), (WARN, 'images a second')])
     wait_for(lambda: send_and_see(front) == [(OK, 'active'), (ERROR, 'no image')])
     front_rate, rear_rate = (float(values_of(camera)['input_rate_hz']) for camera in cameras())
