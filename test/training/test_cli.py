@@ -64,7 +64,7 @@ def error_of(capsys, *arguments):
     ({'side_channels': [4]}, 'each of 3 blocks but the first'),
     ({'side_channels': [4, 4], 'head': 'ladder'}, 'has exits of its own'),
     ({'side_channels': [4, 4], 'units_per_block': [[0, 1, 1]]}, 'each of one unit or more'),
-    ({'side_channels': [4, 4], 'backbone': 'resnet18'}, 'given as side_channels'),
+    ({'side_channels': [4, 4], 'backbone': 'resnet18'}, 'these are given: side_channels'),
     ({'side_channels': [4, 4], 'input_size': 1}, 'set side_channels=[]'),
     ({'boosted': True, 'mode': 'midfeat'}, 'mode=joint'),
     ({'boosted': True, 'units_per_block': [1, 2]}, 'carry=1'),

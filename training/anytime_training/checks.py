@@ -115,7 +115,7 @@ def _check_network(config: 'TrainConfig') -> None:
                  if getattr(config, name)]
         if given:
             raise ValueError(f'backbone is {config.backbone}, which has a shape of its own, but '
-                             f'{", ".join(given)} is given, too; leave one of the two out, and '
+                             f'these are given: {", ".join(given)}; leave one of the two out, and '
                              'a configuration file that sets these, as recipe does')
         if config.optimiser == 'muon':
             raise ValueError('optimiser is muon, which sets the norm of every kernel anew and '
