@@ -24,8 +24,8 @@ class CameraImages:
     Takes the camera images of a perception node through its engine.
 
     `take` is called on the executor's thread and only stores the image; the engine's worker does
-    the rest. An image is counted where its arrival was, also if it ends after the node was
-    deactivated and activated again.
+    the rest. An image is counted in the statistics that were in force when it arrived, even if it
+    ends after the node was deactivated and activated again.
 
     Attributes
     ----------
