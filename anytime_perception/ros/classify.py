@@ -6,7 +6,7 @@ from anytime_perception import engine
 from anytime_perception.action import Classify
 from anytime_perception.ros.decode import check_image, to_rgb
 from anytime_perception.ros.ended import unless_ended
-from anytime_perception.ros.reasons import why_not, why_not_active
+from anytime_perception.ros.reasons import budget_refusal, inactive_reason
 from anytime_perception.ros.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -96,11 +96,11 @@ class ClassifyAction:
     def _offer(self, key: bytes, handle: ServerGoalHandle) -> None:
         """Hand the image to the engine; raise ValueError with the reason where that can't be."""
         if not self._node.active:
-            raise ValueError(why_not_active(self._node))
+            raise ValueError(inactive_reason(self._node))
         running, goal = self._node.running, handle.request
         budget = None
         if goal.budget_ms:
-            if reason := why_not(running, goal.budget_ms):
+            if reason := budget_refusal(running, goal.budget_ms):
                 raise ValueError(reason)
             budget = goal.budget_ms / 1e3
         if not goal.image.width and not goal.image.height and not goal.compressed_image.data:

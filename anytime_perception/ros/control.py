@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anytime_perception import engine
 from anytime_perception.ros import parameters
 from anytime_perception.ros.promise import last_exit
-from anytime_perception.ros.reasons import why_given_up, why_not, why_not_active
+from anytime_perception.ros.reasons import budget_refusal, engine_failure, inactive_reason
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
@@ -28,9 +28,9 @@ class Control:
         started = time.monotonic()
         response.age_ms = math.nan
         if not self._node.active:
-            response.message = why_not_active(self._node)
+            response.message = inactive_reason(self._node)
             return response
-        if reason := why_given_up(self._node.running):
+        if reason := engine_failure(self._node.running):
             response.message = reason
             return response
         try:
@@ -62,11 +62,11 @@ class Control:
         if running is None:
             reason = node.trouble or 'the node is not configured; configure it first'
         elif running.failure is not None:
-            reason = why_given_up(running)
+            reason = engine_failure(running)
         elif current_only and not node.active:
-            reason = why_not_active(node)
+            reason = inactive_reason(node)
         elif current_only:
-            reason = why_not(running, request.budget_ms)
+            reason = budget_refusal(running, request.budget_ms)
             if not reason:
                 reason, changed = self._set_current(request.budget_ms, request.image_topic)
                 topics = changed or topics

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from anytime_perception.ros.parameters import PARAMETERS
-from anytime_perception.ros.reasons import why_given_up
+from anytime_perception.ros.reasons import engine_failure
 from anytime_perception.ros.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
@@ -87,7 +87,7 @@ class Diagnostics:
             return DiagnosticStatus.ERROR, node.trouble
         if node.engine is None:
             return DiagnosticStatus.WARN, 'not configured'
-        if reason := why_given_up(node.engine):
+        if reason := engine_failure(node.engine):
             return DiagnosticStatus.ERROR, reason
         if node.engine.stuck_for > node.get_parameter('error_silence_s').value:
             return DiagnosticStatus.ERROR, \

@@ -19,7 +19,7 @@ from anytime_perception.ros.intake import ImageIntake
 from anytime_perception.ros.log_forward import LogForward
 from anytime_perception.ros.log_once import LogOnce
 from anytime_perception.ros.outputs import Outputs
-from anytime_perception.ros.reasons import doubt, why_given_up
+from anytime_perception.ros.reasons import budget_warning, engine_failure
 from anytime_perception.ros.settings import Settings
 from anytime_perception.ros.speed import SpeedBudget
 from anytime_perception.ros.spin import spin
@@ -174,7 +174,7 @@ class PerceptionNode(LifecycleNode):
         self.outputs.configure(model, str(self.engine.device), profile,
                                self.get_parameter('trace_file').value)
         self._settings.apply()
-        if reason := doubt(self.engine, self.get_parameter('budget_ms').value):
+        if reason := budget_warning(self.engine, self.get_parameter('budget_ms').value):
             self.get_logger().warning(reason)
         self.get_logger().info(
             f'{model.name} on {self.engine.device} ({self.engine.runner}): {len(profile.median)} '
@@ -187,13 +187,13 @@ class PerceptionNode(LifecycleNode):
 
     def _activate(self) -> None:
         self._settings.check()
-        if reason := why_given_up(self.running):
+        if reason := engine_failure(self.running):
             raise ValueError(reason)
         self.statistics = Statistics(self.running.counts)
         self.log_once.forget()
         self.active = True
         self.speed.start(self.get_parameter('speed_budgets').value)
-        if reason := doubt(self.running, self.speed.shortest_ms):
+        if reason := budget_warning(self.running, self.speed.shortest_ms):
             self.log_once.warning('speed_budgets', f'the shortest of speed_budgets: {reason}')
         self._settings.apply_budget()
         self.intake.start()

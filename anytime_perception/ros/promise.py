@@ -1,7 +1,7 @@
 """What a budget buys at present: the last exit to count on, and why it is none after that."""
 
 from anytime_perception import engine
-from anytime_perception.ros.reasons import doubt
+from anytime_perception.ros.reasons import budget_warning
 
 
 def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,
@@ -9,9 +9,9 @@ def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,
     """
     Return the last exit that `budget_ms` reaches (p99), None for none, and what limits it.
 
-    Images have `spent` so many seconds of it before they arrive, and the next one comes after
-    `period` seconds, which ends refinement, though not before the first answer. Or else, without
-    `supersede`, it waits, for as long as that at most.
+    Images have `spent` that many seconds of it before they arrive. The next one comes after
+    `period` seconds and ends refinement, though not before the first answer; without `supersede`
+    it waits instead, for at most as long.
     """
     profile, said = running.profile, []
     left = budget_ms / 1e3 - spent
@@ -20,7 +20,7 @@ def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,
         said.append(f'images have spent {spent * 1e3:.1f} ms of the budget when they arrive '
                     '(p99; budget_from is stamp)')
     if reached is None:
-        said.append(doubt(running, max(0.0, left * 1e3)))
+        said.append(budget_warning(running, max(0.0, left * 1e3)))
     else:
         alone, reached = reached, min(reached, profile.exit_within(period) or 0)
         how = 'so refinement ends about then'

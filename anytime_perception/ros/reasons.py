@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from anytime_perception.ros.perception_node import PerceptionNode
 
 
-def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
+def budget_refusal(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
     """
     Return why `budget_ms` is no budget for this model on this device; empty if it is.
 
@@ -24,20 +24,20 @@ def why_not(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
     return ''
 
 
-def why_not_active(node: 'PerceptionNode') -> str:
+def inactive_reason(node: 'PerceptionNode') -> str:
     """Return why `node` is not active, or what to do."""
     return (f'the node is not active: {node.trouble}' if node.trouble else
             'the node is not active; activate it first')
 
 
-def why_given_up(running: engine.AnytimeEngine) -> str:
+def engine_failure(running: engine.AnytimeEngine) -> str:
     """Return why the engine has stopped answering, and what to do; empty if it has not."""
     return '' if running.failure is None else (
         f'the network failed again and again: {running.failure!r}; clean up and configure to try '
         'anew')
 
 
-def doubt(running: engine.AnytimeEngine, budget_ms: float) -> str:
+def budget_warning(running: engine.AnytimeEngine, budget_ms: float) -> str:
     """Return why `budget_ms` may not be kept at present; empty if it may."""
     if running.profile.exit_within(budget_ms / 1e3) is not None:
         return ''

@@ -6,7 +6,7 @@ from typing import Any, TYPE_CHECKING
 from anytime_perception.images.region import Region
 from anytime_perception.ros import parameters
 from anytime_perception.ros.parameters import Read
-from anytime_perception.ros.reasons import why_not
+from anytime_perception.ros.reasons import budget_refusal
 from anytime_perception.ros.speed import speed_table
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
@@ -80,7 +80,7 @@ class Settings:
         if spec.read is Read.ACTIVATED and self._node.active:
             return f'{change.name} is read when the node is activated; deactivate it first'
         if change.name == 'budget_ms':
-            return why_not(self._node.engine, change.value)
+            return budget_refusal(self._node.engine, change.value)
         if parse := _PARSED.get(change.name):
             try:
                 parse(change.value)
