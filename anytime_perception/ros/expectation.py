@@ -14,8 +14,8 @@ class Expectation:
 
     Attributes
     ----------
-    budget: in force now, in seconds from an image's arrival, inf for none. The robot's speed may
-        allow less than was asked for.
+    budget: in force now, in seconds from an image's arrival, or from its stamp where the node's
+        budget_from says so; inf for none. The robot's speed may allow less than was asked for.
     exit_index: the last exit that answers in time (p99), None where none does.
     latency, latency_p99: seconds until it answers.
     accuracy: when the model was evaluated; NaN where it was not.
