@@ -37,18 +37,17 @@ class Region:
         if not text.strip():
             return cls()
         try:
-            region = cls(*map(float, text.split(',', maxsplit=3)))
-        except ValueError:
-            region = cls(width=0.0)
-        numbers = text.count(',') + 1
-        parts = (region.left, region.width), (region.top, region.height)
-        # Above 1 is what rounding leaves, as of 0.1 + 0.9000000000000001.
-        if numbers != 4 or not all(at >= 0 and length > 0 and at + length <= 1 + 1e-9
-                                   for at, length in parts):
+            left, top, width, height = map(float, text.split(','))
+            # Above 1 is what rounding leaves, as of 0.1 + 0.9000000000000001.
+            within = all(at >= 0 and length > 0 and at + length <= 1 + 1e-9
+                         for at, length in ((left, width), (top, height)))
+        except ValueError:  # another count, or no numbers
+            within = False
+        if not within:
             raise ValueError(f'region is {text!r}; it must be left, top, width and height, each '
                              'in 0 to 1 of the picture and all within it, such as '
                              '0, 0.25, 1, 0.5 for the middle half of its height')
-        return region
+        return cls(left, top, width, height)
 
     def crop(self, image: np.ndarray) -> np.ndarray:
         """Return this part of `image` (H, W, 3), every pixel that it touches: a view."""
