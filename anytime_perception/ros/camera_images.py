@@ -30,12 +30,14 @@ class CameraImages:
     Attributes
     ----------
     region: the part of every picture that the network sees.
+    budget_from: what budgets count from, arrival or stamp.
 
     """
 
     def __init__(self, node: 'PerceptionNode'):
         self._node = node
         self.region = Region()
+        self.budget_from = 'arrival'
 
     def take(self, topic: str, message: Image | CompressedImage) -> None:
         """Hand a message to the engine, or count why that can't be."""
@@ -60,7 +62,7 @@ class CameraImages:
     def _spent(self, topic: str, age: float) -> float:
         """Return how many seconds of its budget an image has spent before it arrived."""
         node = self._node
-        if node.get_parameter('budget_from').value != 'stamp':
+        if self.budget_from == 'arrival':
             return 0.0
         if reason := doubt_of_age(age):
             node.log_once.warning(f'stamp {topic}', (

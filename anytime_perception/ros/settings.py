@@ -93,6 +93,8 @@ class Settings:
         outputs, engine = self._node.outputs, self._node.engine
         if name == 'region':
             self._node.images.region = Region.parse(value)
+        elif name == 'budget_from':
+            self._node.images.budget_from = value
         elif name == 'top_k':
             outputs.top_k = value
         elif name == 'publish':
