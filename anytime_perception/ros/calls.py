@@ -1,5 +1,6 @@
 """Asking another node something and waiting for its answer, or saying why there is none."""
 
+from collections.abc import Callable
 import inspect
 import math
 import threading
@@ -54,6 +55,66 @@ def result_of(future: Future, name: str, timeout: float, end: float) -> Any:
     return future.result()
 
 
+def no_answer(name: str, timeout: float) -> PerceptionError:
+    """Return what to raise where the node `name` did not answer within `timeout` seconds."""
+    return PerceptionError(f'{name} did not answer within {timeout:g} s')
+
+
+class ServiceRequest:
+    """
+    A request to the node `name` that is sent until it is answered or its time is over.
+
+    A request can be lost while the node is being discovered, or go to the remains of one that has
+    just ended. So it is sent again twice a second, unless `repeat` is False because the node must
+    not do it twice. A response is passed to `take` and puts `client` into `answered`.
+    """
+
+    def __init__(self, name: str, client: Client, request: Any, timeout: float, *, repeat: bool,
+                 answered: set[Client], take: Callable[[Future], None]):
+        self._name, self._client, self._request = name, client, request
+        self._timeout, self._repeat = timeout, repeat
+        self._answered, self._take = answered, take
+        self._end = time.monotonic() + timeout
+        self._due = -math.inf
+        self._sent: list[Future] = []
+
+    def look(self) -> float:
+        """
+        Send the request if it is due and the service is there; return how long that is enough.
+
+        Raises
+        ------
+        PerceptionError: if the service is not there, or did not answer in time.
+
+        """
+        now = time.monotonic()
+        if self._sent and now >= self._end:
+            raise no_answer(self._name, self._timeout)
+        if now >= self._due and self._is_there():
+            self._due = now + AGAIN_SECONDS if self._repeat else math.inf
+            self._sent.append(self._client.call_async(self._request))
+            self._sent[-1].add_done_callback(self._on_response)
+        elif not self._sent and now > self._end:
+            raise PerceptionError(f'the service {self._client.srv_name} is not there; is the node '
+                                  'running? (ros2 node list)')
+        return min(AGAIN_SECONDS if self._sent else _SEEK_SECONDS, self._end - now)
+
+    def forget(self) -> None:
+        """Have rclpy let go of what was sent, which else it keeps for good."""
+        for future in self._sent:
+            self._client.remove_pending_request(future)
+
+    def _is_there(self) -> bool:
+        # Only until it has answered once: looking at the graph takes time, and misleads where
+        # another node of that name has just gone. (rclpy's wait_for_service looks every 0.25 s,
+        # which is longer than some can wait.)
+        return self._client in self._answered or self._client.service_is_ready()
+
+    def _on_response(self, response: Future) -> None:
+        self._answered.add(self._client)
+        self._take(response)
+
+
 class ServiceCalls:
     """Calls services of the node `name`."""
 
@@ -66,46 +127,22 @@ class ServiceCalls:
         """
         Return the response to `request`, within `timeout` seconds.
 
-        A request can be lost while the node is being discovered, or go to the remains of one that
-        has just ended. So it is sent again twice a second, unless `repeat` is False because the
-        node must not do it twice.
-
         Raises
         ------
         PerceptionError: if the service is not there, or does not answer in time.
 
         """
-        end = time.monotonic() + timeout
-        # Only until it has answered once: looking at the graph takes time, and misleads where
-        # another node of that name has just gone. (rclpy's wait_for_service looks every 0.25 s,
-        # which is longer than some can wait.)
-        while client not in self._answered and not client.service_is_ready():
-            if time.monotonic() > end:
-                raise not_there(client)
-            time.sleep(min(_SEEK_SECONDS, timeout))
+        responses: list[Future] = []
         answered = threading.Event()
-        futures: list[Future] = []
+
+        def take(response: Future) -> None:
+            responses.append(response)
+            answered.set()
+        sent = ServiceRequest(self._name, client, request, timeout, repeat=repeat,
+                              answered=self._answered, take=take)
         try:
-            while not answered.is_set():
-                if repeat or not futures:
-                    futures.append(client.call_async(request))
-                    futures[-1].add_done_callback(lambda _future: answered.set())
-                left = max(0.0, end - time.monotonic())
-                if not answered.wait(min(left, AGAIN_SECONDS)) and time.monotonic() >= end:
-                    raise no_answer(self._name, timeout)
+            while not answered.wait(sent.look()):
+                pass
         finally:
-            for future in futures:  # else rclpy keeps it for good
-                client.remove_pending_request(future)
-        self._answered.add(client)
-        return next(future for future in futures if future.done()).result()
-
-
-def no_answer(name: str, timeout: float) -> PerceptionError:
-    """Return what to raise where the node `name` did not answer within `timeout` seconds."""
-    return PerceptionError(f'{name} did not answer within {timeout:g} s')
-
-
-def not_there(client: Client) -> PerceptionError:
-    """Return what to raise where nobody offers the service of `client`."""
-    return PerceptionError(f'the service {client.srv_name} is not there; is the node running? '
-                           '(ros2 node list)')
+            sent.forget()
+        return responses[0].result()

@@ -10,7 +10,7 @@ import time
 from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros import async_calls, calls
+from anytime_perception.ros import calls
 from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
 from anytime_perception.ros.qos import LATCHED
@@ -102,7 +102,6 @@ def test_a_request_that_was_lost_with_an_ended_node_is_sent_again(silent, percep
 def test_a_budget_for_the_image_in_flight_is_sent_once(silent, anytime, monkeypatch):
     """The second time, it could change another image's."""
     monkeypatch.setattr(calls, 'AGAIN_SECONDS', 0.01)
-    monkeypatch.setattr(async_calls, 'AGAIN_SECONDS', 0.01)
     own, sent = anytime._budget_client, []
     call_async = own.call_async
     monkeypatch.setattr(own, 'call_async', lambda request: sent.append(request.scope)
