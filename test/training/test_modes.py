@@ -15,6 +15,7 @@ from hypothesis import given, settings, strategies as st
 import pytest
 from runs_on_digits import (
     interrupted_after_an_epoch, rows_of, same_weights, train, weights_of)
+from scipy.stats import beta
 import torch
 
 
@@ -234,6 +235,17 @@ def test_mixup_blends_images_and_losses_alike():
     rows = torch.arange(6)
     by_hand = -(share * log[rows, labels] + (1 - share) * log[rows, others]).mean()
     assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('alpha', [0.001, 0.01, 0.2, 1, 50, 1000])
+def test_shares_of_mixup_are_spread_as_scipy_has_it(alpha):
+    """Of small ones most are so near to 0 or 1 that float32 can't tell; none is a half instead."""
+    count = 10_000
+    draws = torch.Generator().manual_seed(3)
+    _, (_, share) = mix(torch.zeros(count, 1, 1, 1), torch.zeros(count), alpha, draws)
+    for edge in 0.01, 0.3, 0.5, 0.52, 0.99:
+        expected = beta(alpha, alpha).cdf(edge)
+        assert (share <= edge).double().mean() == pytest.approx(expected, abs=0.02)
 
 
 def test_the_average_forgets_its_start_and_follows():

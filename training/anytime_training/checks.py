@@ -68,7 +68,9 @@ def check_settings(config: 'TrainConfig') -> None:
                  'label_smoothing', 'padding', 'average'):
         if not 0 <= getattr(config, name) < 1:
             raise ValueError(f'{name} is {getattr(config, name)}; it must be in [0, 1)')
-    for name in ('tau', 'eta', 'delta', 'weight_decay', 'mixup', 'cutout', 'seed'):
+    if config.mixup and not 0.001 <= config.mixup <= 1000:
+        raise ValueError(f'mixup is {config.mixup}; it must be in [0.001, 1000], or 0 for none')
+    for name in ('tau', 'eta', 'delta', 'weight_decay', 'cutout', 'seed'):
         if not getattr(config, name) >= 0:
             raise ValueError(f'{name} is {getattr(config, name)}; it must not be negative')
 

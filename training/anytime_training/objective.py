@@ -62,9 +62,11 @@ def mix(images: Tensor, labels: Tensor, alpha: float, draws: torch.Generator,
     second labels and the shares of the first.
     """
     count = len(labels)
-    # Not a public name of PyTorch's, whose distributions take no generator.
-    gammas = torch._standard_gamma(torch.full((2, count), alpha), generator=draws)
-    share = to_device(gammas[0] / gammas.sum(dim=0), images.device)
+    # Not a public name of PyTorch's, whose distributions take no generator. A gamma of a small
+    # alpha is too small to write down, so its logarithm is drawn, by way of alpha + 1.
+    gammas = torch._standard_gamma(torch.full((2, count), alpha + 1.0), generator=draws)
+    logs = gammas.log() + (1 - torch.rand(2, count, generator=draws)).log() / alpha
+    share = to_device(torch.sigmoid(logs[0] - logs[1]), images.device)
     partner = to_device(torch.randperm(count, generator=draws), images.device)
     blended = torch.lerp(images[partner], images, share[:, None, None, None])
     return blended, (labels[partner], share)
