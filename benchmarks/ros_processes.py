@@ -15,7 +15,7 @@ from anytime_perception.ros.large_images import large_images
 
 WAIT_S = 120.0  # for anything that a node is to do
 _SERVED = Path(__file__).with_name('ros_served.py')
-_NODE = 'from anytime_perception.ros.perception_node import main; raise SystemExit(main())'
+_NODE = 'from anytime_perception.ros.node.perception_node import main; raise SystemExit(main())'
 
 
 def prepare_environment() -> None:

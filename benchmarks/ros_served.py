@@ -9,10 +9,10 @@ import time
 from anytime_perception.engine import AnytimeEngine
 from anytime_perception.model_file import load
 from anytime_perception.msg import Refinement
-from anytime_perception.ros.decode import check_image, to_rgb
-from anytime_perception.ros.image_types import IMAGE_TYPES
-from anytime_perception.ros.messages import refinement_message
-from anytime_perception.ros.perception_node import PerceptionNode
+from anytime_perception.ros.intake.decode import check_image, to_rgb
+from anytime_perception.ros.intake.image_types import IMAGE_TYPES
+from anytime_perception.ros.node.messages import refinement_message
+from anytime_perception.ros.node.perception_node import PerceptionNode
 from anytime_perception.ros.qos import NEWEST
 from anytime_perception.srv import Preempt
 import cv2

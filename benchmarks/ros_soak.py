@@ -19,7 +19,7 @@ import time
 from anytime_perception.engine import AnytimeEngine
 from anytime_perception.model_file import load, Model, save
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
-from anytime_perception.ros.decode import to_rgb
+from anytime_perception.ros.intake.decode import to_rgb
 from anytime_perception.ros.spin import serving
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 import textwrap
 
-from anytime_perception.ros.parameters import PARAMETERS
+from anytime_perception.ros.node.parameters import PARAMETERS
 
 ROOT = Path(__file__).parents[1]
 

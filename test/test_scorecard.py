@@ -4,7 +4,7 @@ import math
 import sys
 import threading
 
-from anytime_perception.ros.scorecard import Scorecard
+from anytime_perception.ros.planner.scorecard import Scorecard
 import numpy as np
 import pytest
 

@@ -1,13 +1,11 @@
-"""The node's parameters: names, defaults, ranges, when they are read, and what they mean."""
+"""A parameter of a node: its default, range, when it is read, and what it means."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-import difflib
 import enum
 import math
 from typing import Any
 
-from anytime_perception.runner_names import MAX_THREADS, PRECISIONS, RUNNERS
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -28,7 +26,7 @@ class Spec:
     One parameter.
 
     Numbers have a range `minimum` to `maximum`; `above` excludes the minimum itself. Texts may
-    have `choices`. A list is of texts.
+    have `choices`. A list is of `items`: texts, or numbers of that range.
     """
 
     default: Any
@@ -38,6 +36,7 @@ class Spec:
     maximum: float = math.inf
     above: bool = False
     choices: tuple[str, ...] = ()
+    items: type[str] | type[float] = str
 
     @property
     def allowed(self) -> str:
@@ -55,15 +54,12 @@ class Spec:
         if self.choices and value not in self.choices:
             return f'{name} is {value!r}; allowed: {", ".join(self.choices)}'
         if isinstance(self.default, list):
-            return '' if _are_texts(value) else \
-                f"{name} is {value!r}; it must be a list of names, such as ['front', 'rear']"
+            return self._reason_against_list(name, value)
         if not isinstance(self.default, float):
             return ''  # rclpy checks the type, and the range of integers
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not _is_number(value):
             return f'{name} is {value!r}; it must be a number, {self.allowed} (infinity is .inf)'
-        if not self.minimum <= value <= self.maximum or (self.above and value == self.minimum):
-            return f'{name} is {value}; allowed: {self.allowed}'
-        return ''
+        return '' if self._in_range(value) else f'{name} is {value}; allowed: {self.allowed}'
 
     def descriptor(self) -> ParameterDescriptor:
         """Return what `ros2 param describe` shows."""
@@ -82,117 +78,28 @@ class Spec:
                 from_value=float(self.minimum), to_value=float(self.maximum), step=0.0)]
         return descriptor
 
+    def _in_range(self, value: float) -> bool:
+        return self.minimum <= value <= self.maximum and not (self.above and value == self.minimum)
 
-PARAMETERS: dict[str, Spec] = {
-    'model': Spec('', 'Path of the model file.', Read.CONFIGURED),
-    'device': Spec(
-        'auto', 'Where the network runs: auto (a GPU where there is one), cpu, cuda or cuda:N.',
-        Read.CONFIGURED),
-    'threads': Spec(
-        1, 'CPU threads of the network and of OpenCV. More than one helps only on a machine with '
-        'idle cores.',
-        Read.CONFIGURED, minimum=1, maximum=MAX_THREADS),
-    'runner': Spec(
-        'auto', 'What runs the network: torch, openvino (CPU only), cuda_graphs (GPU only), or '
-        'auto for the quickest of those that can be had.', Read.CONFIGURED, choices=RUNNERS),
-    'precision': Spec(
-        'float32', 'Of weights and features: float32, in which models are evaluated, or bfloat16, '
-        'quicker where the device has it; answers then differ by about a hundredth.',
-        Read.CONFIGURED, choices=PRECISIONS),
-    'image_topics': Spec(
-        ['image'], 'Camera topics, relative to the node and remappable. Several cameras take '
-        'turns. []: no camera, only goals of ~/classify.', Read.ACTIVATED),
-    'image_transport': Spec(
-        'match', 'Type of the image topics: raw (sensor_msgs/Image), compressed '
-        '(sensor_msgs/CompressedImage), or match: for each topic the one that it carries, raw '
-        'before anybody publishes.', Read.ACTIVATED, choices=('match', 'raw', 'compressed')),
-    'region': Spec(
-        '', 'Part of every camera picture that the network sees, as left, top, width and height '
-        'in shares of the picture: 0, 0.25, 1, 0.5 is the middle half of its height. The network '
-        'sees the largest centred square of this part. Empty: of the whole picture.'),
-    'reliability': Spec(
-        'match', 'QoS reliability of the image subscription. match: reliable while every '
-        'publisher is, else best_effort, which receives from every publisher; it follows '
-        'publishers that come and go.', Read.ACTIVATED,
-        choices=('match', 'best_effort', 'reliable')),
-    'lazy': Spec(
-        False, 'Receive images only while somebody subscribes to what comes of them.'),
-    'budget_ms': Spec(
-        math.inf, 'How long an image may be refined, in ms from its arrival; inf: until complete. '
-        '~/set_budget changes it too.', minimum=0, above=True),
-    'budget_from': Spec(
-        'arrival', 'What the budgets of camera images count from: their arrival at the node, or '
-        'their stamp, so that what an image took to arrive is part of its budget. Images '
-        'without a stamp, or with one that is later than their arrival or more than 10 s before '
-        'it, count from their arrival, which is warned of.', choices=('arrival', 'stamp')),
-    'supersede': Spec(
-        True, 'A newer image of its camera ends the refinement of the one before, once that has '
-        'an answer. false: that is refined until its budget is spent (without one, to the last '
-        'exit), and the newest of those that come meanwhile waits.'),
-    'confidence': Spec(
-        1.0, 'Stop refining an image once its answer has this probability; 1: never.',
-        minimum=0, maximum=1),
-    'hysteresis': Spec(
-        1.0, 'How many times as likely a class must be as the answer before, for the same image, '
-        'to replace it. 1: the answer is always the most likely class; 3: it changes seldom, and '
-        'right answers are rarely lost again; inf: it never changes. From the next image on. '
-        '~/model_info speaks of 1.', minimum=1),
-    'speed_budgets': Spec(
-        '', 'Budgets that follow the robot, as SPEED:BUDGET pairs in m/s and ms, such as '
-        '0:100, 0.5:40, 2:10; in between it is interpolated. The shorter of this and '
-        'budget_ms counts; without a speed in the last second, the shortest of all. Budgets of '
-        'goals, and of the image in flight only, are not shortened. Empty: off.',
-        Read.ACTIVATED),
-    'publish': Spec(
-        'every', 'Which refinements are published: every, final (one per image), or change (the '
-        'first, whenever the answer changes, and the final one).',
-        choices=('every', 'final', 'change')),
-    'top_k': Spec(
-        3, 'How many classes a refinement names: its answer, then the most likely others.',
-        minimum=1, maximum=1000),
-    'trace_file': Spec(
-        '', 'CSV file that gets a line for each image that was answered: when it arrived, was '
-        'started, answered and published. Written anew each time the node is configured. Empty: '
-        'none.',
-        Read.CONFIGURED),
-    'error_silence_s': Spec(
-        5.0, '/diagnostics: ERROR if for that long no image has come on one of the topics (the '
-        'log gives likely reasons), or an image that was begun has got no answer.',
-        minimum=0, above=True),
-    'warn_rate_hz': Spec(
-        0.0, '/diagnostics: WARN below that many images a second.', minimum=0),
-    'warn_age_ms': Spec(
-        math.inf, '/diagnostics: WARN where images are older than that when they arrive (median).',
-        minimum=0),
-    'error_age_ms': Spec(
-        math.inf, '/diagnostics: ERROR where images are older than that (median).', minimum=0),
-    'warn_bad': Spec(
-        0.0, '/diagnostics: WARN where more than that share of the last 200 images was dropped as '
-        'unusable.', minimum=0, maximum=1),
-    'error_bad': Spec(
-        0.5, '/diagnostics: ERROR where more than that share was dropped.', minimum=0, maximum=1),
-    'warn_replaced': Spec(
-        1.0, '/diagnostics: WARN where more than that share of the last 200 images was replaced '
-        'by a newer one before it was started, as it is with a camera that is faster than the '
-        'network; 1: never.', minimum=0, maximum=1),
-    'warn_lost': Spec(
-        0.1, '/diagnostics: WARN where more than that share of the last 200 images was lost on '
-        'the way; 1: never.', minimum=0, maximum=1),
-    'warn_missed': Spec(
-        0.05, '/diagnostics: WARN where more than that share of the last 200 images with a '
-        'deadline was answered after it.', minimum=0, maximum=1),
-    'error_missed': Spec(
-        0.5, '/diagnostics: ERROR where more than that share was answered late.', minimum=0,
-        maximum=1),
-    'warn_memory_mb': Spec(
-        math.inf, '/diagnostics: WARN where the process holds more memory, in MiB.', minimum=0),
-    'error_memory_mb': Spec(
-        math.inf, '/diagnostics: ERROR where the process holds more than that, in MiB.',
-        minimum=0),
-    'autostart': Spec(
-        True, 'Configure and activate at start, without waiting for a lifecycle manager.',
-        Read.START),
-}
+    def _reason_against_list(self, name: str, values: Any) -> str:
+        if isinstance(values, Sequence) and not isinstance(values, str):
+            if self.items is str and all(isinstance(value, str) for value in values):
+                return ''
+            if self.items is float and all(
+                    _is_number(value) and self._in_range(value) for value in values):
+                return ''
+        wanted = "names, such as ['front', 'rear']" if self.items is str else \
+            f'numbers {self.allowed}, such as [5.0, 20.0]'
+        return f'{name} is {values!r}; it must be a list of {wanted}'
+
+
+def declare_unchecked(node: Node, name: str, spec: Spec) -> Any:
+    """Declare one parameter of a node, and return its value, which may be impossible."""
+    value = node.declare_parameter(name, spec.default, spec.descriptor()).value
+    if value is None and isinstance(spec.default, list):  # YAML's []
+        value = []
+        node.set_parameters([Parameter(name, Parameter.Type.STRING_ARRAY, value)])
+    return value
 
 
 def declare(node: Node, name: str, spec: Spec) -> Any:
@@ -204,38 +111,11 @@ def declare(node: Node, name: str, spec: Spec) -> Any:
     ValueError: for an impossible value.
 
     """
-    value = node.declare_parameter(name, spec.default, spec.descriptor()).value
+    value = declare_unchecked(node, name, spec)
     if reason := spec.reason_against(name, value):
         raise ValueError(reason)
     return value
 
 
-def declare_parameters(node: Node) -> None:
-    """Declare every parameter of the perception node with its description and range."""
-    for name, spec in PARAMETERS.items():
-        declared = node.declare_parameter(name, spec.default, spec.descriptor())
-        if isinstance(spec.default, list) and declared.value is None:  # YAML's []
-            node.set_parameters([Parameter(name, Parameter.Type.STRING_ARRAY, [])])
-
-
-def misspelt(node: Node) -> Iterator[str]:
-    """
-    Yield a text for every name that `node` was given a value for and that is nearly one of ours.
-
-    ROS 2 has no use for such a value, and does not say so.
-    """
-    # Not a public name of rclpy's; without it nothing is lost but the word.
-    for name in getattr(node, '_parameter_overrides', {}):
-        near = difflib.get_close_matches(name, PARAMETERS, n=1, cutoff=0.8)
-        if name not in PARAMETERS and near:
-            yield f'there is no parameter {name}, so its value has no use; is it {near[0]}?'
-
-
-def reason_against(name: str, value: Any) -> str:
-    """Return why parameter `name` can't be `value`; empty if it can, or is not one of ours."""
-    return PARAMETERS[name].reason_against(name, value) if name in PARAMETERS else ''
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and \
-        all(isinstance(text, str) for text in value)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

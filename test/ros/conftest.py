@@ -51,7 +51,7 @@ def ros():
 @pytest.fixture
 def perception(ros, model_path):
     """Return a function that makes a served perception node with some parameters."""
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
     from rclpy.parameter import Parameter
 
     def make(cli_args=(), **parameters):

@@ -6,7 +6,7 @@ import time
 from action_msgs.msg import GoalStatus
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
-from anytime_perception.ros import classify
+from anytime_perception.ros.node import classify
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np

@@ -10,9 +10,9 @@ import time
 from anytime_perception.action import Classify
 from anytime_perception.engine.refiner import Refiner
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros import calls
-from anytime_perception.ros.action_client import ThreadedActionClient
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
+from anytime_perception.ros.client import calls
+from anytime_perception.ros.client.action_client import ThreadedActionClient
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.ros.spin import serving
 from anytime_perception.srv import Preempt, SetBudget

@@ -6,8 +6,8 @@ import sys
 import zlib
 
 from anytime_perception.images.jpeg import jpeg_size
-from anytime_perception.ros import decode
-from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
+from anytime_perception.ros.intake import decode
+from anytime_perception.ros.intake.decode import BadImageError, check_image, to_rgb
 import cv2
 from hypothesis import given, settings, strategies as st
 import numpy as np

@@ -8,8 +8,8 @@ import time
 
 from anytime_perception import engine
 from anytime_perception.engine.worker import Counts
-from anytime_perception.ros.statistics import Statistics
-from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.ros.node.statistics import Statistics
+from anytime_perception.ros.node.trace import ImageTrace
 from anytime_perception.srv import Preempt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition

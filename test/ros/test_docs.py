@@ -5,10 +5,10 @@ from pathlib import Path
 import re
 import runpy
 
-from anytime_perception.ros import vision
 from anytime_perception.ros.camera import Camera
-from anytime_perception.ros.perception_node import PerceptionNode
-from anytime_perception.ros.planner import Planner
+from anytime_perception.ros.node import vision
+from anytime_perception.ros.node.perception_node import PerceptionNode
+from anytime_perception.ros.planner.planner import Planner
 import cv2
 import numpy as np
 import pytest

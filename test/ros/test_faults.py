@@ -104,7 +104,7 @@ def test_a_flood_is_dropped_to_what_can_be_answered_and_counted_exactly(percepti
 
 
 def test_two_nodes_on_one_machine_do_not_mix(ros, perception, client, model_path):
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
     perception()
     ros.add(PerceptionNode(
         cli_args=['--ros-args', '-r', '__ns:=/rear'], parameter_overrides=[

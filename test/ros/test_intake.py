@@ -8,7 +8,8 @@ import sys
 import time
 
 from anytime_perception.msg import Refinement
-from anytime_perception.ros import camera_images, camera_topic
+from anytime_perception.ros.intake import camera_topic
+from anytime_perception.ros.node import camera_images
 from anytime_perception.srv import Preempt, SetBudget
 import cv2
 import pytest

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from anytime_perception.msg import Refinement, Trace
 from anytime_perception.ros.large_images import large_images
-from anytime_perception.ros.speed import Odometry
+from anytime_perception.ros.node.speed import Odometry
 import pytest
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python

@@ -4,7 +4,7 @@ import math
 from types import SimpleNamespace
 
 from anytime_perception import engine, model_file
-from anytime_perception.ros.messages import model_info_message, refinement_message
+from anytime_perception.ros.node.messages import model_info_message, refinement_message
 from builtin_interfaces.msg import Time
 import numpy as np
 import pytest

@@ -8,13 +8,13 @@ import time
 from types import SimpleNamespace
 
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros import camera_images, speed, trace_file, vision
-from anytime_perception.ros.annotated import annotate
-from anytime_perception.ros.decode import to_rgb
-from anytime_perception.ros.messages import ranking
+from anytime_perception.ros.intake.decode import to_rgb
+from anytime_perception.ros.node import camera_images, speed, trace_file, vision
+from anytime_perception.ros.node.annotated import annotate
+from anytime_perception.ros.node.messages import ranking
+from anytime_perception.ros.node.speed import speed_table
+from anytime_perception.ros.node.trace_file import TraceFile
 from anytime_perception.ros.qos import LATCHED
-from anytime_perception.ros.speed import speed_table
-from anytime_perception.ros.trace_file import TraceFile
 from builtin_interfaces.msg import Time
 import cv2
 from geometry_msgs.msg import TwistStamped

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 from anytime_perception import engine, model_file
 from anytime_perception.msg import ModelInfo, Refinement, Trace
-from anytime_perception.ros import camera_images
-from anytime_perception.ros.promise import last_exit
+from anytime_perception.ros.node import camera_images
+from anytime_perception.ros.node.promise import last_exit
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 import cv2

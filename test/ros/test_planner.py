@@ -8,8 +8,8 @@ import threading
 
 from anytime_perception.msg import ExitInfo, ModelInfo, Refinement
 from anytime_perception.ros.camera import Camera
-from anytime_perception.ros.perception_node import PerceptionNode
-from anytime_perception.ros.planner import Planner, PlannerError
+from anytime_perception.ros.node.perception_node import PerceptionNode
+from anytime_perception.ros.planner.planner import Planner, PlannerError
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import numpy as np
@@ -105,6 +105,6 @@ def test_an_output_and_pictures_in_the_home_folder_are_found(ros, tmp_path, monk
 
 def test_camera_planner_and_client_do_without_pytorch():
     """On a robot with several of them that would be half a gigabyte each."""
-    script = ('import sys; import anytime_perception.ros.camera, anytime_perception.ros.planner; '
-              'sys.exit("torch" in sys.modules)')
+    script = ('import sys; import anytime_perception.ros.camera; '
+              'import anytime_perception.ros.planner.planner; sys.exit("torch" in sys.modules)')
     assert subprocess.run([sys.executable, '-c', script]).returncode == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from anytime_perception.ros.perception_node import PerceptionNode
+from anytime_perception.ros.node.perception_node import PerceptionNode
 from anytime_perception.ros.spin import CannotGoOn, spin
 import pytest
 import rclpy

@@ -6,14 +6,14 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
-from anytime_perception.ros.parameters import PARAMETERS
-from anytime_perception.ros.reasons import engine_failure
-from anytime_perception.ros.statistics import Statistics
+from anytime_perception.ros.node.parameters import PARAMETERS
+from anytime_perception.ros.node.reasons import engine_failure
+from anytime_perception.ros.node.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _SECONDS = 1.0
 

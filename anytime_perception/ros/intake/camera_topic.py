@@ -5,10 +5,10 @@ import functools
 import time
 from typing import Any
 
-from anytime_perception.ros import image_advice
 from anytime_perception.ros.event_callbacks import (SubscriptionEventCallbacks,
                                                     UnsupportedEventTypeError)
-from anytime_perception.ros.image_types import IMAGE_TYPES, TRANSPORTS
+from anytime_perception.ros.intake import image_advice
+from anytime_perception.ros.intake.image_types import IMAGE_TYPES, TRANSPORTS
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions

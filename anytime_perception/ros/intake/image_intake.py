@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 import functools
 from types import MappingProxyType
 
-from anytime_perception.ros.camera_topic import CameraTopic
+from anytime_perception.ros.intake.camera_topic import CameraTopic
 from rclpy.exceptions import NameValidationException
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.lifecycle import LifecycleNode

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.images.region import Region
-from anytime_perception.ros.decode import BadImageError, check_image, to_rgb
-from anytime_perception.ros.statistics import Statistics
-from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.ros.intake.decode import BadImageError, check_image, to_rgb
+from anytime_perception.ros.node.statistics import Statistics
+from anytime_perception.ros.node.trace import ImageTrace
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _OLDEST = 10.0  # seconds; a stamp that was longer ago is of another clock, or of a recording
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import threading
 from typing import Any
 
-from anytime_perception.ros.calls import PerceptionError, ServiceRequest
+from anytime_perception.ros.client.calls import PerceptionError, ServiceRequest
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType

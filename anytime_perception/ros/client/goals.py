@@ -6,8 +6,8 @@ import time
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
-from anytime_perception.ros.action_client import ThreadedActionClient
-from anytime_perception.ros.calls import PerceptionError, result_of
+from anytime_perception.ros.client.action_client import ThreadedActionClient
+from anytime_perception.ros.client.calls import PerceptionError, result_of
 from rclpy.action.client import ClientGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node

@@ -5,8 +5,8 @@ from typing import Any
 from anytime_perception import engine
 from anytime_perception.model import Model
 from anytime_perception.msg import ModelInfo
-from anytime_perception.ros import vision
-from anytime_perception.ros.messages import model_info_message
+from anytime_perception.ros.node import vision
+from anytime_perception.ros.node.messages import model_info_message
 from anytime_perception.ros.qos import LATCHED
 from rclpy.node import Node
 

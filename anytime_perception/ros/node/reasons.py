@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from anytime_perception import engine
-from anytime_perception.ros import parameters
+from anytime_perception.ros.node import parameters
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 
 def budget_refusal(running: engine.AnytimeEngine | None, budget_ms: float) -> str:

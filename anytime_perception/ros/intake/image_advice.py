@@ -1,6 +1,6 @@
 """Why few images or none come from a camera's topic, and what to do: texts for people."""
 
-from anytime_perception.ros.image_types import TRANSPORTS
+from anytime_perception.ros.intake.image_types import TRANSPORTS
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind, QoSPolicyKind
 

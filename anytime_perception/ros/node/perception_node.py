@@ -11,20 +11,20 @@ import gc
 import traceback
 
 from anytime_perception import engine, model_file
-from anytime_perception.ros.camera_images import CameraImages
-from anytime_perception.ros.classify import ClassifyAction
-from anytime_perception.ros.control import Control
-from anytime_perception.ros.diagnostics import Diagnostics
-from anytime_perception.ros.intake import ImageIntake
-from anytime_perception.ros.log_forward import LogForward
-from anytime_perception.ros.log_once import LogOnce
-from anytime_perception.ros.outputs import Outputs
-from anytime_perception.ros.reasons import budget_warning, engine_failure
-from anytime_perception.ros.settings import Settings
-from anytime_perception.ros.speed import SpeedBudget
+from anytime_perception.ros.intake.image_intake import ImageIntake
+from anytime_perception.ros.node.camera_images import CameraImages
+from anytime_perception.ros.node.classify import ClassifyAction
+from anytime_perception.ros.node.control import Control
+from anytime_perception.ros.node.diagnostics import Diagnostics
+from anytime_perception.ros.node.log_forward import LogForward
+from anytime_perception.ros.node.log_once import LogOnce
+from anytime_perception.ros.node.outputs import Outputs
+from anytime_perception.ros.node.reasons import budget_warning, engine_failure
+from anytime_perception.ros.node.settings import Settings
+from anytime_perception.ros.node.speed import SpeedBudget
+from anytime_perception.ros.node.statistics import Statistics
+from anytime_perception.ros.node.transitions import refuse_wrong_transitions
 from anytime_perception.ros.spin import spin
-from anytime_perception.ros.statistics import Statistics
-from anytime_perception.ros.transitions import refuse_wrong_transitions
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from anytime_perception import engine
-from anytime_perception.ros import parameters
-from anytime_perception.ros.promise import last_exit
-from anytime_perception.ros.reasons import budget_refusal, engine_failure, inactive_reason
+from anytime_perception.ros.node import parameters
+from anytime_perception.ros.node.promise import last_exit
+from anytime_perception.ros.node.reasons import budget_refusal, engine_failure, inactive_reason
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 
 class Control:

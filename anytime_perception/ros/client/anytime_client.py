@@ -8,11 +8,11 @@ from typing import Any
 
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
-from anytime_perception.ros.async_calls import AsyncCalls
-from anytime_perception.ros.calls import check_can_wait, PerceptionError, ServiceCalls
+from anytime_perception.ros.client.async_calls import AsyncCalls
+from anytime_perception.ros.client.calls import check_can_wait, PerceptionError, ServiceCalls
+from anytime_perception.ros.client.expectation import budget_request, Expectation, expectation
+from anytime_perception.ros.client.goals import Goals
 from anytime_perception.ros.event_callbacks import NO_EVENTS
-from anytime_perception.ros.expectation import budget_request, Expectation, expectation
-from anytime_perception.ros.goals import Goals
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any, TYPE_CHECKING
 
 from anytime_perception.images.region import Region
-from anytime_perception.ros import parameters
+from anytime_perception.ros.node import parameters
+from anytime_perception.ros.node.reasons import budget_refusal
+from anytime_perception.ros.node.speed import speed_table
 from anytime_perception.ros.parameters import Read
-from anytime_perception.ros.reasons import budget_refusal
-from anytime_perception.ros.speed import speed_table
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 # What parameters that are texts are read by; it raises ValueError for what it can't read.
 _PARSED: dict[str, Callable[[str], object]] = {

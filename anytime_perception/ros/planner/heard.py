@@ -6,7 +6,7 @@ import sys
 import time
 
 from anytime_perception.msg import Label, ModelInfo, Refinement
-from anytime_perception.ros.scorecard import Scorecard
+from anytime_perception.ros.planner.scorecard import Scorecard
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from std_msgs.msg import Header

@@ -7,7 +7,7 @@ import math
 import threading
 
 from anytime_perception.msg import Refinement
-from anytime_perception.ros.decode import to_rgb
+from anytime_perception.ros.intake.decode import to_rgb
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 import math
 
-from anytime_perception.ros.calls import PerceptionError
+from anytime_perception.ros.client.calls import PerceptionError
 from anytime_perception.srv import SetBudget
 
 

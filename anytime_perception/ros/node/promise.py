@@ -1,7 +1,7 @@
 """What a budget buys at present: the last exit to count on, and why it is none after that."""
 
 from anytime_perception import engine
-from anytime_perception.ros.reasons import budget_warning
+from anytime_perception.ros.node.reasons import budget_warning
 
 
 def last_exit(running: engine.AnytimeEngine, budget_ms: float, spent: float,

@@ -11,15 +11,13 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Any
 
 from anytime_perception.files import write_json
 from anytime_perception.msg import ExitInfo
 from anytime_perception.ros.client import AnytimeClient, PerceptionError
-from anytime_perception.ros.heard import Heard, place
 from anytime_perception.ros.parameters import declare, Read, Spec
+from anytime_perception.ros.planner.heard import Heard, place
 from anytime_perception.ros.spin import CannotGoOn, initialise, serving
-from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
@@ -47,12 +45,9 @@ class Planner(Node):
             'anytime_perception', 'Name of the perception node.', Read.START))
         self._seconds = declare(self, 'seconds', Spec(
             30.0, 'How long to play.', Read.START, minimum=0, above=True))
-        self._budgets = self.declare_parameter('budgets_ms', [], ParameterDescriptor(
-            description='Budgets to go through; by default spread over what the model needs.',
-            dynamic_typing=True, read_only=True)).value
-        if not _are_budgets(self._budgets):
-            raise ValueError(f'budgets_ms is {self._budgets!r}; it must be a list of numbers '
-                             'above 0, such as [5.0, 20.0]')
+        self._budgets = declare(self, 'budgets_ms', Spec(
+            [], 'Budgets to go through; by default spread over what the model needs.', Read.START,
+            items=float, minimum=0, above=True))
         self._period = declare(self, 'preempt_period', Spec(
             0.25, 'Mean time between demands, in s.', Read.START, minimum=0, above=True))
         self._output = os.path.expanduser(declare(self, 'output', Spec(
@@ -173,11 +168,6 @@ def _check_output(path: str) -> None:
     with _writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-
-
-def _are_budgets(values: Any) -> bool:
-    listed = isinstance(values, Sequence) and not isinstance(values, str)
-    return listed and all(type(value) in (int, float) and value > 0 for value in values)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from anytime_perception import engine
 from anytime_perception.model import Model
 from anytime_perception.msg import Refinement, Trace
-from anytime_perception.ros import vision
-from anytime_perception.ros.annotated import Annotator
-from anytime_perception.ros.announcement import Announcement
 from anytime_perception.ros.ended import unless_ended
-from anytime_perception.ros.messages import ranking, refinement_message
-from anytime_perception.ros.trace import ImageTrace
-from anytime_perception.ros.trace_file import TraceFile
+from anytime_perception.ros.node import vision
+from anytime_perception.ros.node.annotated import Annotator
+from anytime_perception.ros.node.announcement import Announcement
+from anytime_perception.ros.node.messages import ranking, refinement_message
+from anytime_perception.ros.node.trace import ImageTrace
+from anytime_perception.ros.node.trace_file import TraceFile
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind
@@ -19,7 +19,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 
 class Outputs:

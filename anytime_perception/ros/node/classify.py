@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.action import Classify
-from anytime_perception.ros.decode import check_image, to_rgb
 from anytime_perception.ros.ended import unless_ended
-from anytime_perception.ros.reasons import budget_refusal, inactive_reason
-from anytime_perception.ros.trace import ImageTrace
+from anytime_perception.ros.intake.decode import check_image, to_rgb
+from anytime_perception.ros.node.reasons import budget_refusal, inactive_reason
+from anytime_perception.ros.node.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.qos import QoSProfile
@@ -15,7 +15,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
 if TYPE_CHECKING:
-    from anytime_perception.ros.perception_node import PerceptionNode
+    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _MOST_GOALS = 16       # at once; each holds an image
 _RESULT_SECONDS = 10  # that a result is kept for its client

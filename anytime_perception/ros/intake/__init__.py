@@ -1,0 +1,1 @@
+"""From camera topics to pictures: subscriptions that fit their publishers, and decoding."""
