@@ -9,10 +9,11 @@ import subprocess
 import sys
 
 from anytime_perception import model_file
-from anytime_training import cli, commands
+from anytime_training import cli
+from anytime_training.cli import commands
+from anytime_training.cli.options import make_parser
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
-from anytime_training.options import make_parser
 from anytime_training.settings import assignment
 import cv2
 import numpy as np
@@ -189,7 +190,7 @@ def test_a_file_in_place_of_the_output_folder_is_an_error(capsys, tmp_path):
 def test_ctrl_c_says_how_to_go_on(capsys, tmp_path, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
-    monkeypatch.setattr('anytime_training.commands.execute_run', interrupt)
+    monkeypatch.setattr('anytime_training.cli.commands.execute_run', interrupt)
     assert cli.main(['train', '--output', str(tmp_path / 'run')]) == 130
     assert f'anytime train --resume --output {tmp_path / "run"}' in capsys.readouterr().err
 

@@ -2,7 +2,7 @@
 
 import math
 
-from anytime_training import comparison, paper
+from anytime_training.report import comparison, paper
 from hypothesis import given, strategies as st
 import pytest
 

@@ -5,15 +5,16 @@ import json
 import math
 import re
 
-from anytime_training import cli, paper, tables
+from anytime_training import cli
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
-from anytime_training.figures import _last_losses
-from anytime_training.finished_runs import find_results
-from anytime_training.optimal import optimal_errors, optimal_metrics
-from anytime_training.recipe_figure import draw_recipes, parts
 from anytime_training.recipes import recipe, recipe_of_optimal
-from anytime_training.results import SHARES
+from anytime_training.report import paper, tables
+from anytime_training.report.figures import _last_losses
+from anytime_training.report.finished_runs import find_results
+from anytime_training.report.optimal import optimal_errors, optimal_metrics
+from anytime_training.report.recipe_figure import draw_recipes, parts
+from anytime_training.report.results import SHARES
 import pytest
 
 UNITS = 27  # n = 9

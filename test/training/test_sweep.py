@@ -11,6 +11,7 @@ import time
 from anytime_perception.networks import AnytimeNetwork, AnytimePyramid
 from anytime_training import cli, sweep
 from anytime_training.checkpoint import load_checkpoint
+from anytime_training.cli import commands
 from anytime_training.config import TrainConfig
 from anytime_training.lock import locked
 from anytime_training.metrics import exit_at
@@ -135,7 +136,7 @@ def test_data_may_have_moved_between_sweeps(tmp_path):
 @pytest.mark.parametrize('name', ['2024', 'true', 'pets', '"'])
 def test_a_folder_of_data_may_be_called_like_a_number(tmp_path, monkeypatch, name):
     planned = []
-    monkeypatch.setattr('anytime_training.commands.run_jobs', lambda jobs, *others: planned.extend(
+    monkeypatch.setattr(commands, 'run_jobs', lambda jobs, *others: planned.extend(
         jobs) or [])
     assert cli.main(sweep_of(tmp_path, '--dataset', 'folder', '--data', name)) == 0
     config, = check_jobs(planned)
@@ -146,7 +147,7 @@ def test_a_sweep_downloads_once_for_all_of_its_runs(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr('anytime_training.data.load',
                         lambda *place, **options: calls.append((place, options)))
-    monkeypatch.setattr('anytime_training.commands.run_jobs', lambda *arguments: calls.append(
+    monkeypatch.setattr(commands, 'run_jobs', lambda *arguments: calls.append(
         'runs') or [])
     command = ['sweep', '--output', str(tmp_path / 'runs'), '--config', 'n9-c16', 'n9-c32',
                '--seeds', '0,1', '--dataset', 'cifar10', '--data', 'here']

@@ -7,7 +7,7 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 2 for an error, 130 for Ctrl-C."""
     try:  # PyTorch takes seconds to import, when Ctrl-C may come, too
-        from anytime_training.options import make_parser
+        from anytime_training.cli.options import make_parser
         from anytime_training.train import TrainingDiverged
     except KeyboardInterrupt:
         return 130

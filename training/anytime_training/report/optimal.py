@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 import math
 
-from anytime_training.comparison import optimal_plus
 from anytime_training.metrics import exit_at
-from anytime_training.results import Result, Setting, SHARES
+from anytime_training.report.comparison import optimal_plus
+from anytime_training.report.results import Result, Setting, SHARES
 
 
 def optimal_errors(results: Iterable[Result]) -> dict[int, float]:

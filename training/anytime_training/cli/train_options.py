@@ -5,15 +5,15 @@ import inspect
 import textwrap
 
 from anytime_perception.networks import BACKBONES
-from anytime_training import commands
 from anytime_training.checks import OPTIMISERS
+from anytime_training.cli import commands
+from anytime_training.cli.shared_options import (
+    add_data, add_device, add_graph, integers, place, source)
 from anytime_training.config import TrainConfig
 from anytime_training.data import DATASETS
 from anytime_training.phases import MODES
 from anytime_training.schedule import SCHEDULES
 from anytime_training.settings import assignment
-from anytime_training.shared_options import (
-    add_data, add_device, add_graph, integers, place, source)
 from anytime_training.strategies import STRATEGIES
 from anytime_training.weights import SCHEMES
 

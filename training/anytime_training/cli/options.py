@@ -3,11 +3,11 @@
 import argparse
 
 from anytime_perception.runner_names import PRECISIONS, RUNNERS
-from anytime_training import commands
-from anytime_training.data import DATASETS
-from anytime_training.shared_options import (
+from anytime_training.cli import commands
+from anytime_training.cli.shared_options import (
     add_data, add_device, add_graph, integers, place, positive, rate)
-from anytime_training.train_options import add_train
+from anytime_training.cli.train_options import add_train
+from anytime_training.data import DATASETS
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -14,9 +14,9 @@ from anytime_perception.networks import AnytimeSequence
 from anytime_training import data, distributed
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import evaluate as evaluate_network
-from anytime_training.finished_runs import find_results
 from anytime_training.lock import locked
 from anytime_training.pretrained import settings_of
+from anytime_training.report.finished_runs import find_results
 from anytime_training.run import execute_run
 from anytime_training.run_data import load_to_measure
 from anytime_training.run_folder import check_begun, CONFIG, MODEL, model_path, start_run
@@ -109,7 +109,7 @@ def sweep(arguments: Namespace) -> None:
 def report(arguments: Namespace) -> None:
     """Write the report over finished runs."""
     # Matplotlib is slow to load, and the other commands do without it.
-    from anytime_training.report import write_report
+    from anytime_training.report.report import write_report
     results = find_results(arguments.runs, print)
     print(f'report: {write_report(results, Path(arguments.output))}')
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anytime_training.config import TrainConfig
 from anytime_training.evaluate import Evaluation
-from anytime_training.results import Result
+from anytime_training.report.results import Result
 from anytime_training.run_folder import CONFIG, DATA, EVALUATION, is_complete
 from anytime_training.settings import read_config_file
 

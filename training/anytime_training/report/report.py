@@ -4,11 +4,11 @@ import math
 from pathlib import Path
 
 from anytime_perception.files import write_atomically
-from anytime_training import figures, tables
-from anytime_training.comparison import timeliness
 from anytime_training.metrics import exit_at
-from anytime_training.optimal import optimal_metrics
-from anytime_training.results import Result
+from anytime_training.report import figures, tables
+from anytime_training.report.comparison import timeliness
+from anytime_training.report.optimal import optimal_metrics
+from anytime_training.report.results import Result
 
 _ABOUT = """
 Ours, and the numbers of the paper where it has them. The paper's differ from run to run too; it

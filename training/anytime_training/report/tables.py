@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import io
 import math
 
-from anytime_training import markdown, paper
-from anytime_training.comparison import hoeffding_bound, relative_increase, share_better
-from anytime_training.optimal import optimal_metrics, optimal_plus_metrics
+from anytime_training import markdown
 from anytime_training.phases import ONE_BY_ONE
-from anytime_training.results import mean_metrics, ONE_EXIT_AT_A_TIME, Result, Setting
+from anytime_training.report import paper
+from anytime_training.report.comparison import hoeffding_bound, relative_increase, share_better
+from anytime_training.report.optimal import optimal_metrics, optimal_plus_metrics
+from anytime_training.report.results import mean_metrics, ONE_EXIT_AT_A_TIME, Result, Setting
 
 METRICS = paper.METRICS
 ORDER = ('OPT', 'ANN', 'EXP3', 'Milestone', 'RWM', 'AVGL', 'AANN', 'EANN')

@@ -5,11 +5,11 @@ import math
 from pathlib import Path
 import textwrap
 
-from anytime_training.comparison import optimal_plus
-from anytime_training.optimal import optimal_errors, optimal_points
-from anytime_training.recipe_figure import draw_recipes
-from anytime_training.results import mean_errors, ONE_EXIT_AT_A_TIME, Result, Setting, slug
-from anytime_training.tables import but_period, group
+from anytime_training.report.comparison import optimal_plus
+from anytime_training.report.optimal import optimal_errors, optimal_points
+from anytime_training.report.recipe_figure import draw_recipes
+from anytime_training.report.results import mean_errors, ONE_EXIT_AT_A_TIME, Result, Setting, slug
+from anytime_training.report.tables import but_period, group
 from anytime_training.theory import cost_inflation
 from anytime_training.weights import sieve
 import matplotlib

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 import textwrap
 
-from anytime_training.optimal import optimal_errors
-from anytime_training.results import mean_errors, Result, slug
-from anytime_training.tables import group
+from anytime_training.report.optimal import optimal_errors
+from anytime_training.report.results import mean_errors, Result, slug
+from anytime_training.report.tables import group
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
