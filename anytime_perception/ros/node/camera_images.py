@@ -3,18 +3,16 @@
 import functools
 import math
 import time
-from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.images.region import Region
 from anytime_perception.ros.intake.decode import BadImageError, check_image, to_rgb
+from anytime_perception.ros.node.host import Host
+from anytime_perception.ros.node.outputs import Outputs
 from anytime_perception.ros.node.statistics import Statistics
 from anytime_perception.ros.node.trace import ImageTrace
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _OLDEST = 10.0  # seconds; a stamp that was longer ago is of another clock, or of a recording
 
@@ -34,8 +32,9 @@ class CameraImages:
 
     """
 
-    def __init__(self, node: 'PerceptionNode'):
+    def __init__(self, node: Host, outputs: Outputs):
         self._node = node
+        self._outputs = outputs
         self.region = Region()
         self.budget_from = 'arrival'
 
@@ -84,7 +83,7 @@ class CameraImages:
         statistics.count_start(topic, trace.age, trace.waited)
         region = self.region  # another thread may change it
         picture = region.crop(to_rgb(message, region.least(size)))
-        if self._node.outputs.keeps_pictures:
+        if self._outputs.keeps_pictures:
             trace.image = message
         trace.decoded()
         return picture
@@ -92,7 +91,7 @@ class CameraImages:
     def _publish(self, statistics: Statistics, refinement: engine.Refinement) -> None:
         statistics.count_refinement(refinement, fresh=refinement.tag.is_fresh(refinement))
         # An image of an activation before is not published in this one.
-        if statistics is self._node.statistics and self._node.outputs.publish(refinement):
+        if statistics is self._node.statistics and self._outputs.publish(refinement):
             statistics.count_publication()
 
     def _fail(self, statistics: Statistics, topic: str, error: Exception) -> None:

@@ -1,11 +1,12 @@
 """The action ~/classify: one image and a budget, feedback at every exit, cancel for the answer."""
 
-from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.action import Classify
 from anytime_perception.ros.ended import unless_ended
 from anytime_perception.ros.intake.decode import check_image, to_rgb
+from anytime_perception.ros.node.host import Host
+from anytime_perception.ros.node.outputs import Outputs
 from anytime_perception.ros.node.reasons import budget_refusal, inactive_reason
 from anytime_perception.ros.node.trace import ImageTrace
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -13,9 +14,6 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _MOST_GOALS = 16       # at once; each holds an image
 _RESULT_SECONDS = 10  # that a result is kept for its client
@@ -31,8 +29,9 @@ class ClassifyAction:
     happens on the executor's.
     """
 
-    def __init__(self, node: 'PerceptionNode'):
+    def __init__(self, node: Host, outputs: Outputs):
         self._node = node
+        self._outputs = outputs
         self._passes: dict[bytes, engine.ImagePass] = {}
         self._ends: dict[bytes, Future] = {}
         self._numbers: dict[bytes, int] = {}
@@ -84,7 +83,7 @@ class ClassifyAction:
         newest = image_pass.newest if image_pass is not None else None
         result = Classify.Result(success=newest is not None, message=reason)
         if newest is not None:
-            result.refinement = self._node.outputs.message(newest)
+            result.refinement = self._outputs.message(newest)
         if handle.is_cancel_requested:
             handle.canceled()
         elif result.success and not reason:
@@ -114,7 +113,7 @@ class ClassifyAction:
             try:
                 with unless_ended(self._node.context):
                     handle.publish_feedback(
-                        Classify.Feedback(refinement=self._node.outputs.message(refinement)))
+                        Classify.Feedback(refinement=self._outputs.message(refinement)))
             finally:
                 if refinement.status.final:
                     self._finish(key)

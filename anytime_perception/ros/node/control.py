@@ -3,24 +3,25 @@
 from collections.abc import Sequence
 import math
 import time
-from typing import TYPE_CHECKING
 
 from anytime_perception import engine
+from anytime_perception.ros.intake.image_intake import ImageIntake
 from anytime_perception.ros.node import parameters
+from anytime_perception.ros.node.host import Host
+from anytime_perception.ros.node.outputs import Outputs
 from anytime_perception.ros.node.promise import last_exit
 from anytime_perception.ros.node.reasons import budget_refusal, engine_failure, inactive_reason
+from anytime_perception.ros.node.speed import SpeedBudget
 from anytime_perception.srv import Preempt, SetBudget
 from rclpy.parameter import Parameter
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 
 class Control:
     """Serves ~/set_budget and ~/preempt of a perception node."""
 
-    def __init__(self, node: 'PerceptionNode'):
+    def __init__(self, node: Host, intake: ImageIntake, outputs: Outputs, speed: SpeedBudget):
         self._node = node
+        self._intake, self._outputs, self._speed = intake, outputs, speed
         node.create_service(SetBudget, '~/set_budget', self._set_budget)
         node.create_service(Preempt, '~/preempt', self._preempt)
 
@@ -46,7 +47,7 @@ class Control:
             response.message = 'nothing was answered yet'
             return response
         response.success = True
-        response.refinement = self._node.outputs.message(newest)
+        response.refinement = self._outputs.message(newest)
         response.age_ms = (time.monotonic() - newest.arrival) * 1e3
         self._node.statistics.count_preempt(time.monotonic() - started)
         return response
@@ -58,7 +59,7 @@ class Control:
         response.exit_index = -1
         response.expected_latency_ms = response.expected_p99_ms = math.nan
         response.expected_accuracy = math.nan
-        topics = node.intake.topics  # of the images that the budget is for
+        topics = self._intake.topics  # of the images that the budget is for
         if running is None:
             reason = node.trouble or 'the node is not configured; configure it first'
         elif running.failure is not None:
@@ -88,7 +89,7 @@ class Control:
             if response.accepted and current_only:
                 response.budget_ms = request.budget_ms
             else:
-                response.budget_ms = min(response.budget_ms, node.speed.budget_ms)
+                response.budget_ms = min(response.budget_ms, self._speed.budget_ms)
             index, doubts = last_exit(
                 running, response.budget_ms, node.statistics.spent(0.99),
                 node.statistics.period_of(topics, time.monotonic()))
@@ -124,7 +125,7 @@ class Control:
         ValueError: if there is no such camera.
 
         """
-        node, topics = self._node, self._node.intake.topics
+        node, topics = self._node, self._intake.topics
         meant = [topic for topic in topics
                  if name in ('', topic) or name == node.resolve_topic_name(topic)]
         if name and not meant:

@@ -4,16 +4,14 @@ import math
 import os
 import resource
 import time
-from typing import TYPE_CHECKING
 
+from anytime_perception.ros.intake.image_intake import ImageIntake
+from anytime_perception.ros.node.host import Host
 from anytime_perception.ros.node.parameters import PARAMETERS
 from anytime_perception.ros.node.reasons import engine_failure
 from anytime_perception.ros.node.statistics import Statistics
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 _SECONDS = 1.0
 
@@ -29,8 +27,9 @@ class Diagnostics:
     The timer runs on the steady clock, so also while simulation time is paused.
     """
 
-    def __init__(self, node: 'PerceptionNode', steady_clock: Clock):
+    def __init__(self, node: Host, intake: ImageIntake, steady_clock: Clock):
         self._node = node
+        self._intake = intake
         self._topics: tuple[str, ...] = ()  # as `intake` has them, or had
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 1)
         node.create_timer(_SECONDS, self.publish, clock=steady_clock)
@@ -39,7 +38,7 @@ class Diagnostics:
         """Publish the current state."""
         node, statistics = self._node, self._node.statistics
         statuses = [self._status('images', self._health(statistics), self._values(statistics))]
-        self._topics = node.intake.topics if node.active else self._topics
+        self._topics = self._intake.topics if node.active else self._topics
         if len(self._topics) > 1:
             statuses += [self._camera(statistics, topic) for topic in self._topics]
         message = DiagnosticArray(status=statuses)
@@ -64,9 +63,9 @@ class Diagnostics:
                        place: str = '') -> tuple[bytes, str]:
         """Return the level of one camera, and why; `place` tells which, where it must."""
         node, now = self._node, time.monotonic()
-        if topic not in node.intake.received:
+        if topic not in self._intake.received:
             return DiagnosticStatus.OK, 'not received'
-        silence = now - node.intake.received[topic].heard
+        silence = now - self._intake.received[topic].heard
         if silence > node.get_parameter('error_silence_s').value:
             return DiagnosticStatus.ERROR, f'no image{place} for {silence:.0f} s'
         rate = statistics.rates(now).get(topic, math.nan)
@@ -78,7 +77,7 @@ class Diagnostics:
         """Return what is said of each camera whose health is at `level`."""
         node = self._node
         healths = [self._camera_health(statistics, topic, f' on {node.resolve_topic_name(topic)}')
-                   for topic in node.intake.received]
+                   for topic in self._intake.received]
         return [text for found, text in healths if found == level]
 
     def _health(self, statistics: Statistics) -> tuple[bytes, str]:
@@ -94,7 +93,7 @@ class Diagnostics:
                 f'nothing has come of the image in flight for {node.engine.stuck_for:.0f} s'
         if not node.active:
             return DiagnosticStatus.OK, 'inactive'
-        if node.intake.topics and not node.intake.subscribed:
+        if self._intake.topics and not self._intake.subscribed:
             return DiagnosticStatus.OK, 'nobody listens (lazy)'
         if silent := self._cameras_at(DiagnosticStatus.ERROR, statistics):
             return DiagnosticStatus.ERROR, '; '.join(silent)
@@ -120,7 +119,7 @@ class Diagnostics:
             level = max(level, DiagnosticStatus.WARN)
             complaints += slow
         return level, '; '.join(complaints) or (
-            'active' if self._node.intake.topics else 'active, for goals only (no image_topics)')
+            'active' if self._intake.topics else 'active, for goals only (no image_topics)')
 
     def _exceeded(self, name: str, value: float) -> bytes:
         for level, kind in ((DiagnosticStatus.ERROR, 'error'), (DiagnosticStatus.WARN, 'warn')):

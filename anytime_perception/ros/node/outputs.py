@@ -1,6 +1,5 @@
 """Answers out: refinements at the chosen rate, the annotated picture, vision_msgs, traces."""
 
-from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.model import Model
@@ -9,6 +8,7 @@ from anytime_perception.ros.ended import unless_ended
 from anytime_perception.ros.node import vision
 from anytime_perception.ros.node.annotated import Annotator
 from anytime_perception.ros.node.announcement import Announcement
+from anytime_perception.ros.node.host import Host
 from anytime_perception.ros.node.messages import ranking, refinement_message
 from anytime_perception.ros.node.trace import ImageTrace
 from anytime_perception.ros.node.trace_file import TraceFile
@@ -17,9 +17,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 
 class Outputs:
@@ -36,7 +33,7 @@ class Outputs:
 
     """
 
-    def __init__(self, node: 'PerceptionNode'):
+    def __init__(self, node: Host):
         self.rate = 'every'
         self.top_k = 3
         self._node = node

@@ -122,12 +122,14 @@ PARAMETERS: dict[str, Spec] = {
 
 
 def declare_parameters(node: Node) -> None:
-    """Declare every parameter of the perception node with its description and range."""
+    """Declare every parameter of the perception node; warn of names that are nearly ours."""
     for name, spec in PARAMETERS.items():
         declare_unchecked(node, name, spec)
+    for text in _misspelt(node):
+        node.get_logger().warning(text)
 
 
-def misspelt(node: Node) -> Iterator[str]:
+def _misspelt(node: Node) -> Iterator[str]:
     """
     Yield a text for every name that `node` was given a value for and that is nearly one of ours.
 

@@ -16,9 +16,10 @@ from anytime_perception.ros.node.camera_images import CameraImages
 from anytime_perception.ros.node.classify import ClassifyAction
 from anytime_perception.ros.node.control import Control
 from anytime_perception.ros.node.diagnostics import Diagnostics
+from anytime_perception.ros.node.host import Host
 from anytime_perception.ros.node.log_forward import LogForward
-from anytime_perception.ros.node.log_once import LogOnce
 from anytime_perception.ros.node.outputs import Outputs
+from anytime_perception.ros.node.parameters import declare_parameters
 from anytime_perception.ros.node.reasons import budget_warning, engine_failure
 from anytime_perception.ros.node.settings import Settings
 from anytime_perception.ros.node.speed import SpeedBudget
@@ -26,12 +27,12 @@ from anytime_perception.ros.node.statistics import Statistics
 from anytime_perception.ros.node.transitions import refuse_wrong_transitions
 from anytime_perception.ros.spin import spin
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 _WATCH_SECONDS = 0.5  # between two looks at who publishes and who listens
 
 
-class PerceptionNode(LifecycleNode):
+class PerceptionNode(Host):
     """
     Lifecycle node around an AnytimeEngine.
 
@@ -40,50 +41,35 @@ class PerceptionNode(LifecycleNode):
 
     Attributes
     ----------
-    engine: None unless configured.
-    active: whether images are taken.
-    trouble: why the last transition failed, empty if it did not.
-    statistics: since activation.
-    log_once: for what is worth one line in each activation.
     intake, images, outputs: the camera topics, their images, and what is published.
     speed: the budget that the robot's speed allows.
 
     """
 
     def __init__(self, **kwargs):
-        super().__init__('anytime_perception', **kwargs)
+        super().__init__(**kwargs)
         refuse_wrong_transitions(self)
-        self._settings = Settings(self)
-        self.engine: engine.AnytimeEngine | None = None
-        self.active = False
-        self.trouble = ''
-        self.statistics = Statistics()
-        self.log_once = LogOnce(self.get_logger())
+        declare_parameters(self)
         # Timers of the node itself run on the steady clock: simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.outputs = Outputs(self)
-        self._diagnostics = Diagnostics(self, steady)
-        self._control = Control(self)
-        self._action = ClassifyAction(self)
+        self._action = ClassifyAction(self, self.outputs)
         self.speed = SpeedBudget(
-            self, steady, self._settings.apply_budget, self.log_once.warning)
-        self.images = CameraImages(self)
+            self, steady, lambda: self._settings.apply_budget(), self.log_once.warning)
+        self.images = CameraImages(self, self.outputs)
+        self._settings = Settings(self, self.images, self.outputs, self.speed)
         self.intake = ImageIntake(
             self, self.images.take,
             lambda number: self.statistics.count_lost(number), self.outputs.wanted,
             lambda: self.statistics.forget_arrivals(), self.log_once.warning, self.log_once.over)
+        self._control = Control(self, self.intake, self.outputs, self.speed)
+        self._diagnostics = Diagnostics(self, self.intake, steady)
         self.create_timer(_WATCH_SECONDS, self._watch, clock=steady)
         self._settings.listen()
         self._log_forward = LogForward(self.get_logger())
         if self.get_parameter('autostart').value:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
-
-    @property
-    def running(self) -> engine.AnytimeEngine:
-        """The engine of a node that is configured."""
-        assert self.engine is not None
-        return self.engine
 
     # Transitions.
 

@@ -1,12 +1,9 @@
 """Why a budget, the engine or the node is not to be relied on: sentences for people."""
 
-from typing import TYPE_CHECKING
 
 from anytime_perception import engine
 from anytime_perception.ros.node import parameters
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
+from anytime_perception.ros.node.host import Host
 
 
 def budget_refusal(running: engine.AnytimeEngine | None, budget_ms: float) -> str:
@@ -24,7 +21,7 @@ def budget_refusal(running: engine.AnytimeEngine | None, budget_ms: float) -> st
     return ''
 
 
-def inactive_reason(node: 'PerceptionNode') -> str:
+def inactive_reason(node: Host) -> str:
     """Return why `node` is not active, or what to do."""
     return (f'the node is not active: {node.trouble}' if node.trouble else
             'the node is not active; activate it first')

@@ -1,18 +1,18 @@
 """A change of a parameter: refused with the reason, or made to take effect."""
 
 from collections.abc import Callable
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 from anytime_perception.images.region import Region
 from anytime_perception.ros.node import parameters
+from anytime_perception.ros.node.camera_images import CameraImages
+from anytime_perception.ros.node.host import Host
+from anytime_perception.ros.node.outputs import Outputs
 from anytime_perception.ros.node.reasons import budget_refusal
-from anytime_perception.ros.node.speed import speed_table
+from anytime_perception.ros.node.speed import speed_table, SpeedBudget
 from anytime_perception.ros.parameters import Read
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
-
-if TYPE_CHECKING:
-    from anytime_perception.ros.node.perception_node import PerceptionNode
 
 # What parameters that are texts are read by; it raises ValueError for what it can't read.
 _PARSED: dict[str, Callable[[str], object]] = {
@@ -20,13 +20,11 @@ _PARSED: dict[str, Callable[[str], object]] = {
 
 
 class Settings:
-    """The parameters of a perception node."""
+    """What the parameters of a perception node change."""
 
-    def __init__(self, node: 'PerceptionNode'):
+    def __init__(self, node: Host, images: CameraImages, outputs: Outputs, speed: SpeedBudget):
         self._node = node
-        parameters.declare_parameters(node)
-        for text in parameters.misspelt(node):
-            node.get_logger().warning(text)
+        self._images, self._outputs, self._speed = images, outputs, speed
 
     def listen(self) -> None:
         """Look at changes from now on."""
@@ -58,7 +56,7 @@ class Settings:
         if budget_ms is None:
             budget_ms = self._value('budget_ms')
         if node.engine is not None:
-            node.engine.budget = min(budget_ms, node.speed.budget_ms) / 1e3
+            node.engine.budget = min(budget_ms, self._speed.budget_ms) / 1e3
 
     def _value(self, name: str) -> Any:
         return self._node.get_parameter(name).value
@@ -90,11 +88,11 @@ class Settings:
 
     def _apply(self, name: str, value: Any) -> None:
         """Make a live parameter take effect; others are read when they are needed."""
-        outputs, engine = self._node.outputs, self._node.engine
+        outputs, engine = self._outputs, self._node.engine
         if name == 'region':
-            self._node.images.region = Region.parse(value)
+            self._images.region = Region.parse(value)
         elif name == 'budget_from':
-            self._node.images.budget_from = value
+            self._images.budget_from = value
         elif name == 'top_k':
             outputs.top_k = value
         elif name == 'publish':
