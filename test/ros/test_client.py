@@ -171,6 +171,24 @@ def test_who_does_not_wait_for_itself_is_answered(perception, ros):
         node.destroy_node()
 
 
+def test_the_one_thread_of_a_pool_would_wait_for_itself_too(ros):
+    """Without a number of threads, a MultiThreadedExecutor has one where there is one core."""
+    with pytest.warns(UserWarning, match='single thread'):
+        executor = MultiThreadedExecutor(1)
+    node = Node('planner')
+    anytime = AnytimeClient(node, timeout=WAIT_SECONDS)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match='wait for itself.*the only thread that serves'):
+            in_a_callback(node, anytime.preempt)
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+
+
 def test_callbacks_of_an_executor_with_more_threads_may_wait(perception):
     perception()
     node, executor = Node('planner'), MultiThreadedExecutor(2)

@@ -9,9 +9,10 @@ from typing import Any
 from anytime_perception.action import Classify
 from anytime_perception.msg import ModelInfo, Refinement
 from anytime_perception.ros.client.async_calls import AsyncCalls
-from anytime_perception.ros.client.calls import check_can_wait, PerceptionError, ServiceCalls
+from anytime_perception.ros.client.calls import PerceptionError, ServiceCalls
 from anytime_perception.ros.client.expectation import budget_request, Expectation, expectation
 from anytime_perception.ros.client.goals import Goals
+from anytime_perception.ros.client.only_thread import check_can_wait
 from anytime_perception.ros.event_callbacks import NO_EVENTS
 from anytime_perception.ros.qos import LATCHED
 from anytime_perception.srv import Preempt, SetBudget

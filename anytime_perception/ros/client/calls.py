@@ -1,42 +1,20 @@
 """Asking another node something and waiting for its answer, or saying why there is none."""
 
 from collections.abc import Callable
-import inspect
 import math
 import threading
 import time
 from typing import Any
 
 from rclpy.client import Client
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.task import Future
 
 AGAIN_SECONDS = 0.5    # after which a request is sent once more
 _SEEK_SECONDS = 0.005  # between two looks at whether a service is there
-_SPINNING = {method.__code__ for method in (
-    SingleThreadedExecutor.spin_once, SingleThreadedExecutor.spin_once_until_future_complete)}
 
 
 class PerceptionError(RuntimeError):
     """The perception node is not there, did not answer, or refused; the text says which."""
-
-
-def check_can_wait(node: Node) -> None:
-    """
-    Raise RuntimeError where the caller is a callback that holds up the one thread of `node`.
-
-    What it waits for would never come. The thread's own stack shows it for certain: an executor
-    with more threads, or of another node, is not what is looked for, as it can deliver the answer.
-    """
-    executor, frame = node.executor, inspect.currentframe()
-    while frame is not None:
-        if frame.f_code in _SPINNING and frame.f_locals.get('self') is executor:
-            raise RuntimeError(
-                f'this callback would wait for itself: it runs on the only thread that serves '
-                f'{node.get_name()}. Use preempt_async or set_budget_async here, call from a '
-                'thread of your own, or spin a MultiThreadedExecutor')
-        frame = frame.f_back
 
 
 def result_of(future: Future, name: str, timeout: float, end: float) -> Any:
