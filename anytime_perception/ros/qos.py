@@ -6,3 +6,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # As sensors publish: old messages are not worth sending again, or hearing late.
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Of an action's services: rclpy's default is 10, and of more goals or answers that come at once
+# some would be lost without a word.
+BURST = QoSProfile(depth=100)

@@ -1,12 +1,15 @@
 """The action ~/classify: goals are refined before the camera's images, and can be cancelled."""
 
 import math
+import threading
 import time
 
 from action_msgs.msg import GoalStatus
 from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
+from anytime_perception.ros.client.action_client import ThreadedActionClient
 from anytime_perception.ros.node import classify
+from anytime_perception.ros.qos import BURST
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
@@ -187,6 +190,20 @@ def test_too_many_goals_are_rejected_and_the_node_goes_on(perception, client, he
     for handle in sent[:-1]:
         assert goals.result(handle).result.success
     assert goals.ask(goal)[1].success
+
+
+def test_each_of_many_goals_at_once_is_answered(perception, client):
+    node, busy = perception(), threading.Event()
+    goals = ThreadedActionClient(client, Classify, f'{NAME}/classify',
+                                 goal_service_qos_profile=BURST, result_service_qos_profile=BURST)
+    assert goals.wait_for_server(WAIT_SECONDS)
+    node.executor.create_task(busy.wait)
+    sent = [goals.send_goal_async(Classify.Goal(image=image_message()[0])) for _ in range(40)]
+    busy.set()
+    handles = [result_of(future) for future in sent]
+    results = [result_of(handle.get_result_async()) for handle in handles if handle.accepted]
+    assert len(results) >= classify._MOST_GOALS
+    assert {response.status for response in results} == {GoalStatus.STATUS_SUCCEEDED}
 
 
 @pytest.mark.parametrize('fails', ['feedback', 'every message'])

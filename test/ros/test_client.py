@@ -1,5 +1,6 @@
 """A planner's client: typed calls, and errors that say what is wrong."""
 
+from concurrent.futures import ThreadPoolExecutor
 import dataclasses
 import math
 import subprocess
@@ -300,6 +301,17 @@ def test_an_answer_that_comes_before_it_is_noted_that_it_was_asked_for_counts(
     monkeypatch.setattr(rclpy.action.client, 'Future', pause_after_sending)
     answer = anytime.classify(image_message()[0], 5.0, stop=threading.Event())
     assert answer.status == Refinement.COMPLETE
+
+
+def test_images_of_many_threads_at_once_are_all_classified(perception, client, anytime):
+    node, busy = perception(), threading.Event()
+    anytime.classify(image_message()[0], None)
+    client.executor.create_task(busy.wait)
+    with ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(anytime.classify, image_message()[0], None) for _ in range(16)]
+        wait_for(lambda: node.engine.counts.started == 17)
+        busy.set()
+        assert all(answer.result().status == Refinement.COMPLETE for answer in asked)
 
 
 def test_feedback_that_waits_when_the_result_comes_is_heard(perception, anytime):

@@ -8,6 +8,7 @@ from anytime_perception.action import Classify
 from anytime_perception.msg import Refinement
 from anytime_perception.ros.client.action_client import ThreadedActionClient
 from anytime_perception.ros.client.calls import PerceptionError, result_of
+from anytime_perception.ros.qos import BURST
 from rclpy.action.client import ClientGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
@@ -36,7 +37,9 @@ class Goals:
         self._timeout = timeout
         self.announced = 0
         self._client = ThreadedActionClient(
-            node, Classify, f'{name}/classify', feedback_sub_qos_profile=_FEEDBACK,
+            node, Classify, f'{name}/classify', goal_service_qos_profile=BURST,
+            result_service_qos_profile=BURST, cancel_service_qos_profile=BURST,
+            feedback_sub_qos_profile=_FEEDBACK,
             callback_group=MutuallyExclusiveCallbackGroup())  # no callback that waits blocks it
 
     def close(self) -> None:

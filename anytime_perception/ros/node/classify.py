@@ -9,6 +9,7 @@ from anytime_perception.ros.node.host import Host
 from anytime_perception.ros.node.outputs import Outputs
 from anytime_perception.ros.node.reasons import budget_refusal, inactive_reason
 from anytime_perception.ros.node.trace import ImageTrace
+from anytime_perception.ros.qos import BURST
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.qos import QoSProfile
@@ -38,7 +39,8 @@ class ClassifyAction:
         self._server = ActionServer(
             node, Classify, '~/classify', self._execute, goal_callback=self._accept,
             cancel_callback=self._cancel, result_timeout=_RESULT_SECONDS,
-            feedback_pub_qos_profile=_FEEDBACK)
+            goal_service_qos_profile=BURST, result_service_qos_profile=BURST,
+            cancel_service_qos_profile=BURST, feedback_pub_qos_profile=_FEEDBACK)
 
     def stop(self) -> None:
         """End every goal, with the answer it has."""
