@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+from types import FrameType
 
 from anytime_perception.ros.ended import unless_ended
 import rclpy
@@ -47,6 +48,7 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     with the parameters that it was given, or raises CannotGoOn.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    serves = _interrupt_what_is_made()
     try:
         initialise(args)
     except CannotGoOn as error:
@@ -60,6 +62,7 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 1
         executor.add_node(node)
+        serves.set()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # told to stop: how nodes end
@@ -84,6 +87,26 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _interrupt_what_is_made() -> threading.Event:
+    """
+    Have Ctrl-C and SIGTERM raise KeyboardInterrupt, but not once the event returned is set.
+
+    A node that is being made may take long. Once it is served, rclpy ends that, whose own handler
+    calls this one: the exception, in the middle of rclpy's code in C, came out as another one,
+    with a traceback. If a signal comes again, it is raised all the same, as a callback may hang.
+    """
+    serves = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not serves.is_set():
+            signal.default_int_handler(number, frame)
+        serves.clear()
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    return serves
 
 
 @contextlib.contextmanager

@@ -57,6 +57,39 @@ def test_told_to_stop_while_the_node_starts(monkeypatch, model_path, said, callb
     assert said.errors == []
 
 
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM'])
+def test_a_signal_interrupts_what_is_made_and_no_callback_unless_it_comes_again(name):
+    script = """
+import signal, sys, time
+import rclpy
+from anytime_perception.ros.spin import spin
+
+def make_node():
+    def be_told():
+        signal.raise_signal(signal.NAME)
+        while rclpy.ok():  # until rclpy has noticed, too
+            time.sleep(0.01)
+        print('goes on')
+        signal.raise_signal(signal.NAME)
+        print('hangs')
+    node = rclpy.create_node('some')
+    node.create_timer(0.01, be_told)
+    return node
+
+def make_slowly():
+    signal.raise_signal(signal.NAME)
+    print('makes it')
+
+if sys.argv[1] == 'makes':
+    sys.exit(spin(make_slowly))
+sys.exit(spin(make_node))
+""".replace('NAME', name)
+    for state, said in (('makes', ''), ('serves', 'goes on\n')):
+        done = subprocess.run([sys.executable, '-c', script, state], text=True,
+                              capture_output=True, timeout=120)
+        assert (done.returncode, done.stdout, done.stderr) == (0, said, '')
+
+
 def test_a_thread_of_a_node_waits_for_python_s_lock_ten_times_shorter_than_by_default():
     """Docs/engine.md says what a listener and an answer wait for each other else."""
     def make_node():
