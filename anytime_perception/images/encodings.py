@@ -55,12 +55,18 @@ class BadImageError(ValueError):
     """
     An image that can't be used.
 
-    `kind` is a short name of the reason, the same for every image that is bad in the same way.
+    `kind` is a short name of the reason, the same for every image that is bad in the same way:
+    one of a few, and nothing that an image says.
     """
 
     def __init__(self, kind: str, text: str):
         super().__init__(text)
         self.kind = kind
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """Return a text that came with a message, and so may be anything, as a log can show it."""
+    return repr(text if len(text) <= longest else f'{text[:longest]}...')
 
 
 def check_pixels(message: Any) -> None:
@@ -73,8 +79,8 @@ def check_pixels(message: Any) -> None:
         raise BadImageError('empty', f'the image is {message.width}x{message.height} pixels')
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise BadImageError(f'encoding {message.encoding}',
-                            f'the encoding {message.encoding!r} cannot be read; allowed: '
+        raise BadImageError('encoding',
+                            f'the encoding {shown(message.encoding)} cannot be read; allowed: '
                             f'{", ".join(ENCODINGS)}, and in a node whatever an installed '
                             'cv_bridge converts to rgb8')
     if encoding.even_width and message.width % 2:

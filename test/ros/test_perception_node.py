@@ -322,7 +322,7 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, said):
         publisher.publish(image_message(**change)[0])
         wait_for(lambda count=count: node.statistics.received == count)
     assert dict(node.statistics.bad) == {
-        'empty': 1, 'step': 2, 'truncated': 1, 'encoding purple8': 2}
+        'empty': 1, 'step': 2, 'truncated': 1, 'encoding': 2}
     assert len(said.errors) == 4
     publisher.publish(image_message(stamp=9)[0])
     wait_for(lambda: finals(heard))
@@ -332,6 +332,23 @@ def test_bad_images_are_dropped_counted_and_said_once(perception, client, said):
         if any(v.key == 'images_started' and v.value == '1' for v in m.status[0].values)])[-1]
     assert values['images_bad'] == '6' and values['images_bad (step)'] == '2'
     assert float(values['peak_memory_mb']) > 0
+
+
+def test_encodings_that_all_differ_are_one_reason_and_one_line(perception, client, said):
+    node = perception()
+    publisher = send(client, image_message(encoding='0')[0])
+    for count in range(1, 20):
+        wait_for(lambda count=count: node.statistics.received == count)
+        publisher.publish(image_message(encoding=f'\n\x1b[31m{count}' * 1000)[0])
+    wait_for(lambda: node.statistics.bad['encoding'] == 20)
+    assert dict(node.statistics.bad) == {'encoding': 20} and len(said.errors) == 1
+
+
+def test_what_a_message_says_is_one_readable_line_of_the_log(perception, client, said):
+    perception()
+    send(client, image_message(encoding='\n\x1b[31mé' * 1000)[0])
+    line, = wait_for(lambda: said.errors)
+    assert line.isprintable() and 'é' in line and len(line) < 1000
 
 
 def test_the_log_tells_of_every_transition(perception, client, said):

@@ -4,7 +4,7 @@ import functools
 
 from anytime_perception.images.compressed import decode
 from anytime_perception.images.encodings import (
-    BadImageError, check_pixels, ENCODINGS, pixels_to_rgb)
+    BadImageError, check_pixels, ENCODINGS, pixels_to_rgb, shown)
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -39,7 +39,7 @@ def to_rgb(message: Image | CompressedImage, least: int = 0) -> np.ndarray:
     """
     if isinstance(message, CompressedImage):
         return decode(np.frombuffer(message.data, np.uint8),
-                      f'a compressed image of format {message.format!r}', least)
+                      f'a compressed image of format {shown(message.format)}', least)
     if message.encoding not in ENCODINGS:
         return _bridge_to_rgb(message)
     return pixels_to_rgb(message)
@@ -59,6 +59,6 @@ def _bridge_to_rgb(message: Image) -> np.ndarray:
     try:
         return _bridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:
-        raise BadImageError(f'encoding {message.encoding}',
-                            f'cv_bridge cannot convert the encoding {message.encoding!r} to '
-                            f'rgb8: {error}') from error
+        raise BadImageError('encoding',
+                            f'cv_bridge cannot convert the encoding {shown(message.encoding)} to '
+                            f'rgb8: {shown(str(error), 300)}') from error
