@@ -288,6 +288,14 @@ def test_a_budget_from_a_stamp_that_cannot_be_is_from_the_arrival(perception, cl
     assert text in warning and '/image' in warning
 
 
+@pytest.mark.parametrize('age', [-0.04, -1e-6, 0.0])
+def test_a_stamp_that_is_hardly_later_than_its_arrival_is_not_warned_of(perception, said, age):
+    """As from a camera on another machine, or where /clock comes every 40 ms only."""
+    node = perception(budget_from='stamp', budget_ms=5000.0)
+    assert node.images._spent('image', age) == 0.0
+    assert not [warning for warning in said.warnings if 'budget_from' in warning]
+
+
 def test_an_image_older_than_its_budget_has_its_first_answer_and_is_said_once(
         perception, client, said):
     node = perception(budget_from='stamp', budget_ms=1000.0)

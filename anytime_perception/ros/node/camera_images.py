@@ -15,6 +15,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 _OLDEST = 10.0  # seconds; a stamp that was longer ago is of another clock, or of a recording
+_AHEAD = 0.05   # seconds that clocks of two machines, or that of a simulation, may be apart
 
 
 class CameraImages:
@@ -75,7 +76,7 @@ class CameraImages:
                 f'came, and its budget of {node.running.budget.seconds * 1e3:g} ms spent '
                 '(budget_from is stamp): such images have their first answer only; are the '
                 "camera's clock and this node's the same?"))
-        return age
+        return max(0.0, age)
 
     def _decode(self, statistics: Statistics, topic: str, message: Image | CompressedImage,
                 trace: ImageTrace, size: int) -> np.ndarray:
@@ -106,6 +107,6 @@ def doubt_of_age(age: float) -> str:
     """Return what is wrong with a stamp that says an image is `age` seconds old; empty if not."""
     if math.isnan(age):
         return 'no stamp'
-    if age < 0:
+    if age < -_AHEAD:
         return f'a stamp {-age * 1e3:.1f} ms later than its arrival'
     return f'a stamp {age:.0f} s before its arrival' if age > _OLDEST else ''

@@ -50,7 +50,8 @@ PARAMETERS: dict[str, Spec] = {
         'arrival', 'What the budgets of camera images count from: their arrival at the node, or '
         'their stamp, so that what an image took to arrive is part of its budget. Images '
         'without a stamp, or with one that is later than their arrival or more than 10 s before '
-        'it, count from their arrival, which is warned of.', choices=('arrival', 'stamp')),
+        'it, count from their arrival. That is warned of, unless clocks are less than 50 ms '
+        'apart.', choices=('arrival', 'stamp')),
     'supersede': Spec(
         True, 'A newer image of its camera ends the refinement of the one before, once that has '
         'an answer. false: that is refined until its budget is spent (without one, to the last '
