@@ -81,13 +81,14 @@ class Spec:
     def _in_range(self, value: float) -> bool:
         return self.minimum <= value <= self.maximum and not (self.above and value == self.minimum)
 
+    def _is_item(self, value: Any) -> bool:
+        return isinstance(value, str) if self.items is str else \
+            _is_number(value) and self._in_range(value)
+
     def _reason_against_list(self, name: str, values: Any) -> str:
-        if isinstance(values, Sequence) and not isinstance(values, str):
-            if self.items is str and all(isinstance(value, str) for value in values):
-                return ''
-            if self.items is float and all(
-                    _is_number(value) and self._in_range(value) for value in values):
-                return ''
+        listed = isinstance(values, Sequence) and not isinstance(values, str)
+        if listed and all(map(self._is_item, values)):
+            return ''
         wanted = "names, such as ['front', 'rear']" if self.items is str else \
             f'numbers {self.allowed}, such as [5.0, 20.0]'
         return f'{name} is {values!r}; it must be a list of {wanted}'
